@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Input exposures that are read when asked for.
+
+Algorithms see only the `WarpRef` protocol; where the pixels come from (memory, a FITS file, a
+Butler) is decided by whoever makes the reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from deepcoadd.errors import OptionError, ShapeError
+from deepcoadd.exposure import Exposure, ExposureInfo
+from deepcoadd.geometry import Box
+from deepcoadd.image import MaskedImage
+
+__all__ = ["ExposureRef", "HandleRef", "WarpRef", "as_ref", "as_refs", "name_of"]
+
+
+@runtime_checkable
+class WarpRef(Protocol):
+    """One input exposure, read when asked for."""
+
+    @property
+    def data_id(self) -> Mapping[str, Any]:
+        """What identifies the exposure: at least a `visit`, if it has one."""
+        ...
+
+    def box(self) -> Box:
+        """Box of the exposure; no pixels are read."""
+        ...
+
+    def info(self) -> ExposureInfo:
+        """Everything but the pixels."""
+        ...
+
+    def read(self, box: Box | None = None) -> MaskedImage:
+        """Pixels of `box` (absolute; all, when left out), float32/int32 of native byte order.
+
+        The caller may change what it gets. A box that leaves the exposure raises `ShapeError`.
+        """
+        ...
+
+
+class ExposureRef:
+    """A reference to an exposure in memory; `read` returns copies.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        The exposure.
+    data_id : mapping, optional
+        Identification; by default the visit of its visit information.
+    """
+
+    def __init__(self, exposure: Exposure, data_id: Mapping[str, Any] | None = None) -> None:
+        self.exposure = exposure
+        visit = exposure.info.visit_info
+        default = {"visit": visit.id} if visit is not None and visit.id else {}
+        self._data_id = dict(default if data_id is None else data_id)
+
+    @property
+    def data_id(self) -> Mapping[str, Any]:
+        """What identifies the exposure."""
+        return self._data_id
+
+    def box(self) -> Box:
+        """Box of the exposure."""
+        return self.exposure.box
+
+    def info(self) -> ExposureInfo:
+        """Everything but the pixels."""
+        return self.exposure.info
+
+    def read(self, box: Box | None = None) -> MaskedImage:
+        """Copy of the pixels of `box`."""
+        pixels = self.exposure.masked_image
+        return (pixels if box is None else pixels[box]).copy()
+
+    def __repr__(self) -> str:
+        return f"ExposureRef({dict(self.data_id)}, box={self.box()})"
+
+
+class HandleRef:
+    """A reference over an object with `dataId` and `get` (Butler deferred handles, test handles).
+
+    Parameters
+    ----------
+    handle : object
+        `get()` returns an exposure (ours, or one with the documented getters) and
+        `get(parameters={"bbox": box})` a part of it; handles without parameters are cut here.
+    """
+
+    def __init__(self, handle: Any) -> None:
+        self.handle = handle
+        self._whole: Exposure | None = None
+
+    @property
+    def data_id(self) -> Mapping[str, Any]:
+        """What identifies the exposure."""
+        data_id = self.handle.dataId
+        return dict(getattr(data_id, "mapping", data_id) or {})
+
+    def box(self) -> Box:
+        """Box of the exposure."""
+        return self._exposure().box
+
+    def info(self) -> ExposureInfo:
+        """Everything but the pixels."""
+        return self._exposure().info
+
+    def read(self, box: Box | None = None) -> MaskedImage:
+        """Pixels of `box`; a copy."""
+        if box is None:
+            return self._exposure().masked_image.copy()
+        if not self._reads_parts():
+            return self._exposure().masked_image[box].copy()
+        part = _as_exposure(self.handle.get(parameters={"bbox": box}))
+        if part.box != box:
+            raise ShapeError(f"{name_of(self)}: asked for box {box}, the handle gave {part.box}")
+        return part.masked_image.copy()
+
+    def _reads_parts(self) -> bool:
+        """Whether the storage class of the handle knows the parameter `bbox`."""
+        storage = getattr(getattr(self.handle, "ref", None), "datasetType", None)
+        parameters = getattr(getattr(storage, "storageClass", None), "parameters", ())
+        return "bbox" in parameters
+
+    def _exposure(self) -> Exposure:
+        if self._whole is None:
+            self._whole = _as_exposure(self.handle.get())
+        return self._whole
+
+
+def _as_exposure(obj: Any) -> Exposure:
+    # Imported here: conversions need the data model, of which this module is a part.
+    from deepcoadd.interop.afw import as_exposure
+
+    return as_exposure(obj)
+
+
+def as_ref(obj: Any) -> WarpRef:
+    """Make a reference of a reference, an exposure, a masked image, or a handle.
+
+    Raises
+    ------
+    OptionError
+        `obj` is none of these.
+    """
+    if isinstance(obj, WarpRef):
+        return obj
+    if isinstance(obj, Exposure):
+        return ExposureRef(obj)
+    if isinstance(obj, MaskedImage):
+        return ExposureRef(Exposure(obj))
+    if hasattr(obj, "get") and hasattr(obj, "dataId"):
+        return HandleRef(obj)
+    if hasattr(obj, "getMaskedImage"):
+        return ExposureRef(_as_exposure(obj))
+    raise OptionError(
+        f"input of type {type(obj).__name__}: expected an exposure, a masked image, or a reference "
+        "(data_id, box, info, read); open files with deepcoadd.io.open_warp"
+    )
+
+
+def as_refs(objects: Iterable[Any]) -> list[WarpRef]:
+    """Make references of several inputs; see `as_ref`."""
+    if isinstance(objects, (str, bytes)):
+        raise OptionError(f"inputs = {objects!r}: expected a sequence of exposures")
+    return [as_ref(obj) for obj in objects]
+
+
+def name_of(ref: WarpRef) -> str:
+    """Short name of an input for messages: its visit, file or other identification."""
+    data_id = dict(ref.data_id)
+    if "file" in data_id:
+        return str(data_id["file"])
+    if data_id:
+        return ", ".join(f"{key} {value}" for key, value in data_id.items())
+    return "exposure without identification"
