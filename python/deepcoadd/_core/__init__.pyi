@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Stub of the compiled module; `python -m mypy.stubtest deepcoadd._core` compares the two.
+from deepcoadd._core import mask as mask
+from deepcoadd._core import stats as stats
+
+__version__: str
+
+def get_num_threads() -> int: ...
+def set_num_threads(n: int) -> None: ...

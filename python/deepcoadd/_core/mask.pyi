@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: BSD-3-Clause
+import numpy as np
+from numpy.typing import NDArray
+
+def count_set(mask: NDArray[np.int32], bits: int) -> int: ...
+def count_unmasked(
+    mask: NDArray[np.int32],
+    image: NDArray[np.float32] | None,
+    bad_bits: int,
+    count: NDArray[np.uint32],
+) -> None: ...
+def set_and_clear(mask: NDArray[np.int32], set_bits: int, clear_bits: int) -> None: ...

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Kernels of `deepcoadd`, free of Python.
+//!
+//! Every kernel reads and writes arrays that the caller owns, computes each output pixel on one
+//! thread in one fixed order, and so gives the same bits for any number of threads.
+
+pub mod error;
+pub mod mask;
+pub mod par;
+pub mod stats;

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Statistics of sample sets, of single images and of stacks of images.
+//!
+//! The formulas stand in `docs/algorithms/statistics.md`.
+
+mod clip;
+mod pixel;
+mod props;
+mod sample;
+mod select;
+mod single;
+mod stack;
+mod weighted;
+
+pub use pixel::Pixel;
+pub use props::{ErrorMode, MaskRules, Options, Property, Weighting};
+pub use sample::Summary;
+pub use single::{ImageInput, image_statistics};
+pub use stack::{Diagnostics, Outputs, StackInput, stack};

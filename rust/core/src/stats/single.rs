@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Statistics of one image.
+
+use super::pixel::Pixel;
+use super::props::{ErrorMode, Options, Property};
+use super::sample::{Raw, Sample, Summary};
+use crate::error::{Error, Result};
+use ndarray::ArrayView2;
+
+/// One image with what belongs to it; all planes have the shape of `values`.
+#[derive(Debug, Clone)]
+pub struct ImageInput<'a, T> {
+    /// Pixels.
+    pub values: ArrayView2<'a, T>,
+    /// Mask words; absent = 0.
+    pub mask: Option<ArrayView2<'a, i32>>,
+    /// Variances.
+    pub variance: Option<ArrayView2<'a, T>>,
+    /// Weights, finite and >= 0; a sample of weight 0 is absent.
+    pub weights: Option<ArrayView2<'a, T>>,
+    /// Without weights: weight every sample by one over its variance.
+    pub inverse_variance: bool,
+}
+
+/// Statistics of one image; `property` may hold several. At least one pixel is needed.
+pub fn image_statistics<T: Pixel>(
+    input: &ImageInput<T>,
+    property: Property,
+    options: &Options,
+) -> Result<Summary> {
+    options.validate()?;
+    check(input, options)?;
+    let inverse = input.inverse_variance && input.weights.is_none();
+    let mut sample = Sample::default();
+    sample.clear(options);
+    for ((y, x), &value) in input.values.indexed_iter() {
+        let raw = Raw {
+            x: value.wide(),
+            finite: value.finite(),
+            mask: input.mask.as_ref().map_or(0, |m| m[(y, x)]),
+            w: input.weights.as_ref().map_or(1.0, |w| w[(y, x)].wide()),
+            v: input.variance.as_ref().map_or(0.0, |v| v[(y, x)].wide()),
+        };
+        sample.push(raw, inverse, options);
+    }
+    let shift = sample.typical();
+    Ok(sample.evaluate(property, shift, options, options.truncation()))
+}
+
+fn check<T: Pixel>(input: &ImageInput<T>, options: &Options) -> Result<()> {
+    let shape = input.values.shape();
+    if input.values.is_empty() {
+        return Err(Error::shape(
+            "values",
+            format!("{shape:?}"),
+            "an array with pixels",
+        ));
+    }
+    let planes = [
+        ("mask", input.mask.as_ref().map(|m| m.shape())),
+        ("variance", input.variance.as_ref().map(|m| m.shape())),
+        ("weights", input.weights.as_ref().map(|m| m.shape())),
+    ];
+    for (name, got) in planes {
+        if let Some(got) = got.filter(|&got| got != shape) {
+            return Err(Error::shape(
+                name,
+                format!("{got:?}"),
+                format!("{shape:?} like values"),
+            ));
+        }
+    }
+    if input.inverse_variance && input.weights.is_none() && input.variance.is_none() {
+        return Err(Error::option(
+            "weighted",
+            true,
+            "false without weights and variance",
+        ));
+    }
+    if input.variance.is_none() && options.error_mode != ErrorMode::Scatter {
+        return Err(Error::option(
+            "variance",
+            "none",
+            "given for errors from input variances",
+        ));
+    }
+    if let Some(weights) = &input.weights
+        && let Some(bad) = weights
+            .iter()
+            .find(|w| !(w.wide().is_finite() && w.wide() >= 0.0))
+    {
+        return Err(Error::option("weights", bad.wide(), "finite and >= 0"));
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! `deepcoadd._core`: conversions between numpy and the core, one submodule per core module.
+
+mod array;
+mod error;
+mod mask;
+mod stats;
+
+use pyo3::prelude::*;
+
+/// Makes `import deepcoadd._core.NAME` work for a submodule.
+fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let modules = module.py().import("sys")?.getattr("modules")?;
+    let name = module.name()?;
+    let short = name.to_string();
+    let short = short.rsplit('.').next().unwrap_or_default();
+    modules.set_item(format!("deepcoadd._core.{short}"), module)
+}
+
+/// Kernels of deepcoadd.
+#[pymodule(gil_used = false)]
+mod _core {
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(m: &Bound<'_, PyModule>) -> PyResult<()> {
+        m.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+
+    /// Sets the number of threads of later kernel calls; 0 goes back to the default.
+    #[pyfunction]
+    fn set_num_threads(n: usize) {
+        deepcoadd_core::par::set_num_threads(n);
+    }
+
+    /// Number of threads a kernel call uses now.
+    #[pyfunction]
+    fn get_num_threads() -> usize {
+        deepcoadd_core::par::num_threads()
+    }
+
+    /// Statistics of images and stacks.
+    #[pymodule]
+    mod stats {
+        #[pymodule_export]
+        use crate::stats::{PyOptions, stack_py, statistics_py};
+        #[pymodule_init]
+        fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+            crate::register(m)
+        }
+    }
+
+    /// Plane bits of masks.
+    #[pymodule]
+    mod mask {
+        #[pymodule_export]
+        use crate::mask::{count_set, count_unmasked, set_and_clear};
+        #[pymodule_init]
+        fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+            crate::register(m)
+        }
+    }
+}

@@ -1,0 +1,2 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Slow transcriptions of the formulas and random inputs, for tests and benches.
