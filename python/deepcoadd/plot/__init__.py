@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Quick-look pictures and the report of a coadd; needs the extra ``plot`` (matplotlib)."""
+
+from __future__ import annotations
+
+try:
+    import matplotlib as _matplotlib
+except ImportError as error:
+    raise ImportError('pictures need matplotlib: pip install "deepcoadd[plot]"') from error
+
+from deepcoadd.plot._figures import (
+    show_difference,
+    show_image,
+    show_mask,
+    show_noise,
+    show_scale,
+)
+from deepcoadd.plot._reduce import block_mean, thumbnail
+from deepcoadd.plot._report import Report, ReportInput, write_report
+
+__all__ = [
+    "Report",
+    "ReportInput",
+    "block_mean",
+    "show_difference",
+    "show_image",
+    "show_mask",
+    "show_noise",
+    "show_scale",
+    "thumbnail",
+    "write_report",
+]
+
+del _matplotlib

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Pictures of images, masks and noise, drawn on axes that the caller made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from astropy.visualization import AsinhStretch, ImageNormalize, ZScaleInterval
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Patch
+
+from deepcoadd.geometry import Box
+from deepcoadd.image import Image
+from deepcoadd.mask import Mask
+from deepcoadd.noise import NoiseSample
+from deepcoadd.plot._reduce import block_any, block_factor, block_mean
+
+__all__ = [
+    "PLANE_COLORS",
+    "show_difference",
+    "show_image",
+    "show_mask",
+    "show_noise",
+    "show_scale",
+    "stretch",
+]
+
+MAX_SIDE = 1200
+"""Longest side, in pixels, of an image that is drawn; larger ones are averaged in blocks."""
+
+PLANE_COLORS: Mapping[str, str] = {
+    "DETECTED": "#4477aa",
+    "BRIGHT_OBJECT": "#bbbbbb",
+    "INTRP": "#66ccee",
+    "SENSOR_EDGE": "#228833",
+    "REJECTED": "#ccbb44",
+    "CLIPPED": "#ee6677",
+    "SAT": "#ffffff",
+    "NO_DATA": "#aa3377",
+}
+"""Colour of each plane of a coadd that is drawn; later ones cover earlier ones."""
+
+
+def _extent(box: Box) -> tuple[float, float, float, float]:
+    """Outer pixel edges in the parent frame, as `imshow` wants them."""
+    return (box.x.start - 0.5, box.x.stop - 0.5, box.y.start - 0.5, box.y.stop - 0.5)
+
+
+def stretch(values: npt.NDArray[np.float32]) -> Any:
+    """Normalisation that shows faint sky and bright stars: zscale limits, asinh between them."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return ImageNormalize(vmin=0.0, vmax=1.0, stretch=AsinhStretch())
+    low, high = ZScaleInterval().get_limits(finite)
+    if not low < high:
+        low, high = low - 0.5, low + 0.5
+    return ImageNormalize(vmin=low, vmax=high, stretch=AsinhStretch())
+
+
+def show_image(ax: Axes, image: Image, *, title: str = "", label: str = "") -> Axes:
+    """Draw an image in grey, zscale limits and asinh stretch, and return the axes.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw; the ticks are pixels of the parent frame, the first row is at the bottom.
+    image : Image
+        NaN pixels are left blank. An image above 1200 pixels is averaged in blocks.
+    title, label : str
+        Of the axes, and of the colour bar (no bar when left out).
+    """
+    small = block_mean(image.array, block_factor(image.array.shape, MAX_SIDE))
+    shown = ax.imshow(
+        small, origin="lower", cmap="gray", norm=stretch(small), extent=_extent(image.box)
+    )
+    if label:
+        ax.figure.colorbar(shown, ax=ax, label=label, shrink=0.8)
+    ax.set_title(title)
+    return ax
+
+
+def show_scale(ax: Axes, image: Image, *, title: str = "", label: str = "") -> Axes:
+    """Draw a count or map on a linear scale from its smallest to its largest value."""
+    small = block_mean(image.array, block_factor(image.array.shape, MAX_SIDE))
+    shown = ax.imshow(small, origin="lower", cmap="viridis", extent=_extent(image.box))
+    if label:
+        ax.figure.colorbar(shown, ax=ax, label=label, shrink=0.8)
+    ax.set_title(title)
+    return ax
+
+
+def show_difference(
+    ax: Axes, image: Image, *, limit: float, title: str = "", label: str = ""
+) -> Axes:
+    """Draw a difference image, blue below zero, red above, saturating at plus and minus `limit`."""
+    small = block_mean(image.array, block_factor(image.array.shape, MAX_SIDE))
+    bound = limit if np.isfinite(limit) and limit > 0 else 1.0
+    shown = ax.imshow(
+        small, origin="lower", cmap="RdBu_r", vmin=-bound, vmax=bound, extent=_extent(image.box)
+    )
+    if label:
+        ax.figure.colorbar(shown, ax=ax, label=label, shrink=0.8)
+    ax.set_title(title)
+    return ax
+
+
+def show_mask(ax: Axes, image: Image, mask: Mask, *, title: str = "") -> Axes:
+    """Draw an image in grey with its mask planes in colour over it, each named in a legend.
+
+    A block of an averaged image has a plane when any of its pixels has.
+    """
+    factor = block_factor(image.array.shape, MAX_SIDE)
+    small = block_mean(image.array, factor)
+    grey = np.ma.filled(np.ma.masked_invalid(stretch(small)(small)), 0.0).clip(0.0, 1.0)
+    rgb = np.repeat(grey[..., None], 3, axis=2)
+    handles = []
+    for name, color in PLANE_COLORS.items():
+        if name not in mask.planes:
+            continue
+        where = mask.has(name)
+        count = int(np.count_nonzero(where))
+        if count:
+            here = block_any(where, factor)
+            rgb[here] = 0.35 * rgb[here] + 0.65 * np.array(to_rgb(color))
+            share = 100.0 * count / where.size
+            handles.append(Patch(color=color, label=f"{name} {share:.2g} %"))
+    ax.imshow(rgb, origin="lower", extent=_extent(image.box))
+    if handles:
+        ax.legend(
+            handles=handles,
+            loc="upper left",
+            bbox_to_anchor=(1.01, 1.0),
+            frameon=True,
+            facecolor="#777777",
+            labelcolor="white",
+        )
+    ax.set_title(title)
+    return ax
+
+
+def show_noise(ax: Axes, noise: NoiseSample, *, title: str = "") -> Axes:
+    """Draw the distribution of (pixel - local sky) / expected noise beside a unit Gaussian."""
+    edges = np.linspace(-6.0, 6.0, 121)
+    counts, _ = np.histogram(noise.normalized, edges)
+    middle, width = 0.5 * (edges[1:] + edges[:-1]), edges[1] - edges[0]
+    total = max(1, noise.residual.size)
+    ax.stairs(counts / (total * width), edges, fill=True, color="#4477aa", label="sky pixels")
+    gauss = np.exp(-0.5 * middle**2) / np.sqrt(2.0 * np.pi)
+    ax.plot(middle, gauss, color="#ee6677", label="what the variance plane promises")
+    ax.set_yscale("log")
+    ax.set_ylim(1e-6, 1.0)
+    ax.set_xlabel("(pixel - local sky) / expected noise")
+    ax.set_ylabel("density")
+    ax.legend(loc="upper left")
+    ax.set_title(title)
+    return ax

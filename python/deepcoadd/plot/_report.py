@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The quick-look report of a coadd: pictures and one page, written together or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.image import imsave
+
+from deepcoadd.exposure import Exposure
+from deepcoadd.image import Image
+from deepcoadd.io._folder import atomic_folder
+from deepcoadd.noise import NoiseSample
+from deepcoadd.plot import _html
+from deepcoadd.plot._figures import (
+    show_difference,
+    show_image,
+    show_mask,
+    show_noise,
+    show_scale,
+    stretch,
+)
+
+__all__ = ["Report", "ReportInput", "write_report"]
+
+PAGE = "index.html"
+
+
+@dataclass(frozen=True)
+class ReportInput:
+    """One input in a report.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    facts : mapping of str to str
+        What is worth a line: weight, noise, ...
+    thumbnail : (ny, nx) float32 array, optional
+        Small image; NaN is drawn blank.
+    """
+
+    name: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+    thumbnail: npt.NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a report shows.
+
+    Parameters
+    ----------
+    title : str
+        Heading of the page.
+    coadd : Exposure
+        The coadd; its unit labels the colour bars.
+    noise : NoiseSample
+        Noise of its sky pixels.
+    n_image : Image, optional
+        Number of inputs in each pixel.
+    plain_mean : Image, optional
+        Mean of the same inputs without any clipping, to show what was taken out.
+    maps : mapping of str to Image
+        Further maps by name.
+    inputs : sequence of ReportInput
+        Inputs that were used.
+    skipped : sequence of (str, str)
+        Name of each input that was not, and why.
+    summary : mapping of str to str
+        Numbers at the head of the page.
+    settings : str
+        Options, as TOML.
+    versions : mapping of str to str
+        Program -> version.
+    """
+
+    title: str
+    coadd: Exposure
+    noise: NoiseSample
+    n_image: Image | None = None
+    plain_mean: Image | None = None
+    maps: Mapping[str, Image] = field(default_factory=dict)
+    inputs: Sequence[ReportInput] = ()
+    skipped: Sequence[tuple[str, str]] = ()
+    summary: Mapping[str, str] = field(default_factory=dict)
+    settings: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_report(folder: str | Path, report: Report, *, overwrite: bool = False) -> Path:
+    """Write a report and return the path of its page, ``index.html``.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Where the page and its PNG files go. It appears complete or not at all.
+    report : Report
+        What to show.
+    overwrite : bool
+        Whether the folder may hold files already.
+
+    Raises
+    ------
+    OutputExistsError
+        The folder is not empty and `overwrite` is False.
+    """
+    folder = Path(folder)
+    with atomic_folder(folder, overwrite=overwrite, owned=("input-*.png",)) as work:
+        parts = [_html.section("Summary", _html.table(report.summary.items()))]
+        pictures = _pictures(report)
+        for name, (draw, caption) in pictures.items():
+            _save(work / f"{name}.png", draw)
+            parts.append(_html.section(caption, _html.figure(f"{name}.png", caption)))
+        parts += [_inputs(work, report.inputs), _skipped(report.skipped)]
+        parts.append(_html.section("Options", _html.code(report.settings)))
+        parts.append(_html.section("Versions", _html.table(report.versions.items())))
+        (work / PAGE).write_text(_html.page(report.title, parts), encoding="utf-8")
+    return folder / PAGE
+
+
+def _pictures(report: Report) -> dict[str, tuple[Callable[[Axes], Axes], str]]:
+    """File name -> how to draw it, and its caption."""
+    coadd = report.coadd
+    unit = str(coadd.info.unit or "")
+    label = unit or "pixel value"
+    out: dict[str, tuple[Callable[[Axes], Axes], str]] = {
+        "coadd": (lambda ax: show_image(ax, coadd.image, label=label), "Coadd")
+    }
+    out["mask"] = (lambda ax: show_mask(ax, coadd.image, coadd.mask), "Mask planes")
+    n_image = report.n_image
+    if n_image is not None:
+        out["n-image"] = (
+            lambda ax: show_scale(ax, n_image, label="inputs"),
+            "Number of inputs in each pixel",
+        )
+    mean = report.plain_mean
+    if mean is not None:
+        difference = Image(coadd.image.array - mean.array, coadd.box)
+        out["difference"] = (
+            lambda ax: show_difference(
+                ax, difference, limit=5.0 * report.noise.expected, label=label
+            ),
+            "Coadd minus the plain mean: what was taken out (blue)",
+        )
+    out["noise"] = (
+        lambda ax: show_noise(ax, report.noise),
+        f"Noise of the sky pixels: {report.noise.ratio:.3f} times what the variance plane promises",
+    )
+    for name, image in report.maps.items():
+        out[f"map-{name}"] = (_drawn_map(image, name), f"Map: {name}")
+    return out
+
+
+def _drawn_map(image: Image, name: str) -> Callable[[Axes], Axes]:
+    return lambda ax: show_scale(ax, image, label=name)
+
+
+def _save(path: Path, draw: Callable[[Axes], Axes]) -> None:
+    """Draw one picture; no pyplot, so that nothing global changes and no display is needed."""
+    figure = Figure(figsize=(10.0, 8.0), dpi=100)
+    FigureCanvasAgg(figure)
+    draw(figure.add_subplot())
+    figure.savefig(path, bbox_inches="tight")
+
+
+def _inputs(work: Path, inputs: Sequence[ReportInput]) -> str:
+    """Section of the inputs that were used: small pictures where there are, and a table."""
+    captions: dict[str, str] = {}
+    for number, one in enumerate(inputs, 1):
+        if one.thumbnail is not None and one.thumbnail.size:
+            file = f"input-{number:03d}.png"
+            values = stretch(one.thumbnail)(one.thumbnail)
+            grey = np.ma.filled(np.ma.masked_invalid(values), 0.0).clip(0.0, 1.0)
+            imsave(work / file, grey, cmap="gray", vmin=0.0, vmax=1.0, origin="lower")
+            captions[file] = one.name
+    head = ["input", *dict.fromkeys(key for one in inputs for key in one.facts)]
+    rows = [[one.name, *(one.facts.get(key, "") for key in head[1:])] for one in inputs]
+    return _html.section(
+        f"Inputs used: {len(inputs)}", _html.gallery(captions), _html.table(rows, head)
+    )
+
+
+def _skipped(skipped: Sequence[tuple[str, str]]) -> str:
+    if not skipped:
+        return _html.section("Inputs skipped: none")
+    return _html.section(
+        f"Inputs skipped: {len(skipped)}", _html.table(skipped, ("input", "reason"))
+    )
