@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Simulated skies with known truth, made without any of the package's own algorithms."""
+
+from deepcoadd.testing.simulate._artifacts import Artifact
+from deepcoadd.testing.simulate._options import (
+    PRESETS,
+    BackgroundOptions,
+    CosmicRayOptions,
+    DetectionOptions,
+    DetectorOptions,
+    GhostOptions,
+    MoverOptions,
+    NoiseOptions,
+    ObservationOptions,
+    PsfOptions,
+    SatelliteOptions,
+    SceneOptions,
+    SourceOptions,
+)
+from deepcoadd.testing.simulate._scene import (
+    Scene,
+    Truth,
+    Visit,
+    VisitTruth,
+    simulate_scene,
+    simulate_visits,
+)
+from deepcoadd.testing.simulate._warps import simulate_warps
+
+__all__ = [
+    "PRESETS",
+    "Artifact",
+    "BackgroundOptions",
+    "CosmicRayOptions",
+    "DetectionOptions",
+    "DetectorOptions",
+    "GhostOptions",
+    "MoverOptions",
+    "NoiseOptions",
+    "ObservationOptions",
+    "PsfOptions",
+    "SatelliteOptions",
+    "Scene",
+    "SceneOptions",
+    "SourceOptions",
+    "Truth",
+    "Visit",
+    "VisitTruth",
+    "simulate_scene",
+    "simulate_visits",
+    "simulate_warps",
+]
