@@ -5,6 +5,8 @@
 //! thread in one fixed order, and so gives the same bits for any number of threads.
 
 pub mod error;
+pub mod interpolate;
+pub mod linalg;
 pub mod mask;
 pub mod par;
 pub mod stats;

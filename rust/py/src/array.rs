@@ -96,14 +96,14 @@ pub fn views<'a, T: Element>(arrays: &'a [PyReadonlyArray2<'_, T>]) -> Vec<Array
 
 /// View of a borrowed array, if there is one.
 pub fn view_option<'a, T: Element>(
-    array: &'a Option<PyReadonlyArray2<'_, T>>,
+    array: Option<&'a PyReadonlyArray2<'_, T>>,
 ) -> Option<ArrayView2<'a, T>> {
-    array.as_ref().map(|a| a.as_array())
+    array.map(|a| a.as_array())
 }
 
 /// Mutable view of a borrowed array, if there is one.
 pub fn view_option_mut<'a, T: Element>(
-    array: &'a mut Option<PyReadwriteArray2<'_, T>>,
+    array: Option<&'a mut PyReadwriteArray2<'_, T>>,
 ) -> Option<ArrayViewMut2<'a, T>> {
-    array.as_mut().map(|a| a.as_array_mut())
+    array.map(|a| a.as_array_mut())
 }

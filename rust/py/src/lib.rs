@@ -3,6 +3,7 @@
 
 mod array;
 mod error;
+mod interpolate;
 mod mask;
 mod stats;
 
@@ -44,6 +45,17 @@ mod _core {
     mod stats {
         #[pymodule_export]
         use crate::stats::{PyOptions, stack_py, statistics_py};
+        #[pymodule_init]
+        fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+            crate::register(m)
+        }
+    }
+
+    /// Interpolation over bad pixels.
+    #[pymodule]
+    mod interpolate {
+        #[pymodule_export]
+        use crate::interpolate::interpolate_lines;
         #[pymodule_init]
         fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
             crate::register(m)

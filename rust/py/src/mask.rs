@@ -34,7 +34,7 @@ pub fn count_unmasked(
     let mut count = array::write::<u32>(count, "count")?;
     let (view, image, count) = (
         plane.as_array(),
-        array::view_option(&image),
+        array::view_option(image.as_ref()),
         count.as_array_mut(),
     );
     Ok(py.detach(|| mask::count_unmasked(view, image, bad_bits, count))?)

@@ -106,11 +106,11 @@ fn stack<T: Element + Pixel>(
     };
     let outputs = stats::Outputs {
         image: image.as_array_mut(),
-        mask: array::view_option_mut(&mut mask),
-        variance: array::view_option_mut(&mut variance),
-        n_point: array::view_option_mut(&mut n_point),
-        n_clipped: array::view_option_mut(&mut n_clipped),
-        weight_sum: array::view_option_mut(&mut weight_sum),
+        mask: array::view_option_mut(mask.as_mut()),
+        variance: array::view_option_mut(variance.as_mut()),
+        n_point: array::view_option_mut(n_point.as_mut()),
+        n_clipped: array::view_option_mut(n_clipped.as_mut()),
+        weight_sum: array::view_option_mut(weight_sum.as_mut()),
     };
     let total = py.detach(|| stats::stack(&input, property, options, rules, outputs))?;
     Ok((total.n_clipped, total.n_samples, total.n_fallback))
@@ -175,9 +175,9 @@ fn statistics<T: Element + Pixel>(
     let weights = array::read_option::<T>(weights, "weights")?;
     let input = stats::ImageInput {
         values: values.as_array(),
-        mask: array::view_option(&mask),
-        variance: array::view_option(&variance),
-        weights: array::view_option(&weights),
+        mask: array::view_option(mask.as_ref()),
+        variance: array::view_option(variance.as_ref()),
+        weights: array::view_option(weights.as_ref()),
         inverse_variance,
     };
     let summary = py.detach(|| stats::image_statistics(&input, property, options))?;

@@ -260,7 +260,7 @@ mod tests {
             };
             assert!(
                 bad.validate()
-                    .unwrap_err()
+                    .expect_err("out of range")
                     .to_string()
                     .contains("sigma_clip")
             );
@@ -269,7 +269,12 @@ mod tests {
             n_iter: 0,
             ..Options::default()
         };
-        assert!(bad.validate().unwrap_err().to_string().contains("n_iter"));
+        assert!(
+            bad.validate()
+                .expect_err("out of range")
+                .to_string()
+                .contains("n_iter")
+        );
         for thresholds in [vec![(32, 0.5)], vec![(3, f64::NAN)]] {
             let bad = Options {
                 thresholds,
@@ -277,7 +282,7 @@ mod tests {
             };
             assert!(
                 bad.validate()
-                    .unwrap_err()
+                    .expect_err("out of range")
                     .to_string()
                     .contains("propagation_thresholds")
             );

@@ -5,7 +5,7 @@ use super::pixel::Pixel;
 use super::props::{ErrorMode, Options, Property};
 use super::sample::{Raw, Sample, Summary};
 use crate::error::{Error, Result};
-use ndarray::ArrayView2;
+use ndarray::{ArrayBase, ArrayView2};
 
 /// One image with what belongs to it; all planes have the shape of `values`.
 #[derive(Debug, Clone)]
@@ -57,9 +57,9 @@ fn check<T: Pixel>(input: &ImageInput<T>, options: &Options) -> Result<()> {
         ));
     }
     let planes = [
-        ("mask", input.mask.as_ref().map(|m| m.shape())),
-        ("variance", input.variance.as_ref().map(|m| m.shape())),
-        ("weights", input.weights.as_ref().map(|m| m.shape())),
+        ("mask", input.mask.as_ref().map(ArrayBase::shape)),
+        ("variance", input.variance.as_ref().map(ArrayBase::shape)),
+        ("weights", input.weights.as_ref().map(ArrayBase::shape)),
     ];
     for (name, got) in planes {
         if let Some(got) = got.filter(|&got| got != shape) {

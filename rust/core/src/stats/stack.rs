@@ -6,7 +6,7 @@ use super::props::{ErrorMode, MaskRules, Options, Property, Weighting};
 use super::sample::{Raw, Sample, Summary};
 use crate::error::{Error, Result};
 use crate::par;
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::{ArrayBase, ArrayView2, ArrayViewMut2};
 
 /// Images of one shape; columns must be contiguous, rows may be strided.
 #[derive(Debug, Clone, Copy)]
@@ -225,11 +225,10 @@ fn row_blocks<T: Pixel>(out: Outputs<T>) -> Vec<Vec<Row<T>>> {
     let per_block = (PIXELS / out.image.ncols().max(1)).max(1);
     let (mut mask, mut variance) = (rows_of(out.mask), rows_of(out.variance));
     let (mut n_point, mut n_clipped) = (rows_of(out.n_point), rows_of(out.n_clipped));
-    let (mut image, mut weight_sum) = (rows_of(Some(out.image)), rows_of(out.weight_sum));
+    let mut weight_sum = rows_of(out.weight_sum);
     let mut blocks = Vec::new();
     let mut block = Vec::with_capacity(per_block);
-    let mut y = 0;
-    while let Some(line) = image.next() {
+    for (y, line) in rows_of(Some(out.image)).enumerate() {
         block.push(Row {
             y,
             image: line,
@@ -239,7 +238,6 @@ fn row_blocks<T: Pixel>(out: Outputs<T>) -> Vec<Vec<Row<T>>> {
             n_clipped: n_clipped.next(),
             weight_sum: weight_sum.next(),
         });
-        y += 1;
         if block.len() == per_block {
             blocks.push(std::mem::replace(&mut block, Vec::with_capacity(per_block)));
         }
@@ -253,8 +251,8 @@ fn row_blocks<T: Pixel>(out: Outputs<T>) -> Vec<Vec<Row<T>>> {
 fn rows_of<'a, U: 'a>(plane: Option<ArrayViewMut2<'a, U>>) -> impl Iterator<Item = &'a mut [U]> {
     plane
         .into_iter()
-        .flat_map(|p| p.into_outer_iter_mut())
-        .filter_map(|row| row.into_slice())
+        .flat_map(ArrayViewMut2::into_outer_iter_mut)
+        .filter_map(ArrayBase::into_slice)
 }
 
 fn check<T: Pixel>(

@@ -28,7 +28,7 @@ pub(crate) struct Moments {
 }
 
 impl Moments {
-    /// Sums over the points with |x - shift| <= half_width.
+    /// Sums over the points no farther than `half_width` from the shift.
     pub fn of(points: &[Point], shift: f64, half_width: f64, mode: ErrorMode) -> Self {
         let mut m = Self {
             n: 0,
