@@ -77,8 +77,11 @@ impl Moments {
         if variance < 0.0 { 0.0 } else { variance }
     }
 
-    /// Sum of w x.
+    /// Sum of w x; 0 for no samples.
     pub fn sum(&self) -> f64 {
+        if self.n == 0 {
+            return 0.0;
+        }
         self.s1 + self.s0 * self.shift
     }
 
