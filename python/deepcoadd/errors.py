@@ -13,9 +13,11 @@ __all__ = [
     "DeepcoaddError",
     "FileFormatError",
     "MaskPlaneError",
+    "MissingFileError",
     "NoDataError",
     "NoWorkError",
     "OptionError",
+    "OutputError",
     "OutputExistsError",
     "ShapeError",
     "SingularError",
@@ -62,5 +64,13 @@ class FileFormatError(DeepcoaddError, OSError):
     """A file is damaged, or is not of a form that can be read."""
 
 
+class MissingFileError(FileFormatError, FileNotFoundError):
+    """An input file does not exist."""
+
+
 class OutputExistsError(DeepcoaddError, FileExistsError):
     """An output file exists and overwriting was not asked for."""
+
+
+class OutputError(DeepcoaddError, OSError):
+    """An output cannot be written: the disk is full, or writing is not allowed."""

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Images in and out of FITS files: exposures, references to them, atomic outputs."""
+
+from deepcoadd.io._atomic import atomic_path
+from deepcoadd.io._handles import FitsRef, open_warp, open_warps, read
+from deepcoadd.io._options import ReadOptions
+from deepcoadd.io._registry import format_names, register_format
+from deepcoadd.io._write import TileWriter, write, writer
+
+__all__ = [
+    "FitsRef",
+    "ReadOptions",
+    "TileWriter",
+    "atomic_path",
+    "format_names",
+    "open_warp",
+    "open_warps",
+    "read",
+    "register_format",
+    "write",
+    "writer",
+]

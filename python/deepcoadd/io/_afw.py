@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Exposures of the Rubin pipelines (afw) and of this package: image, mask, variance, archive."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from deepcoadd.errors import FileFormatError
+from deepcoadd.exposure import ExposureInfo, FilterLabel
+from deepcoadd.geometry import Box
+from deepcoadd.io._cards import (
+    conformed_planes,
+    file_planes,
+    filter_of,
+    is_coordinate_card,
+    offset_of,
+    parse_unit,
+    photo_calib_of,
+    wcs_of,
+)
+from deepcoadd.io._hdus import Hdu
+from deepcoadd.io._layout import Layout, NamedBits, PlaneVariance, check_shapes
+from deepcoadd.io._plane import Plane
+from deepcoadd.io._visit_cards import VISIT_CARDS, visit_of
+from deepcoadd.mask import DEFAULT_PLANES
+
+__all__ = ["detect", "layout"]
+
+_log = logging.getLogger(__name__)
+
+_PLANES = ("IMAGE", "MASK", "VARIANCE")
+_STRUCTURE = frozenset(
+    {
+        "SIMPLE",
+        "XTENSION",
+        "BITPIX",
+        "NAXIS",
+        "NAXIS1",
+        "NAXIS2",
+        "NAXIS3",
+        "EXTEND",
+        "PCOUNT",
+        "GCOUNT",
+        "TFIELDS",
+        "BSCALE",
+        "BZERO",
+        "BLANK",
+        "BUNIT",
+        "INHERIT",
+        "EXTTYPE",
+        "EXTNAME",
+        "EXTVER",
+        "CHECKSUM",
+        "DATASUM",
+        "END",
+        "ZHECKSUM",
+        "ZDATASUM",
+        "UZSCALE",
+        "FILTER",
+        "FLUXMAG0",
+        "FLUXMAG0ERR",
+        "EXPID",
+        "EXPINFO_V",
+        "AR_HDU",
+        "DCOADDV",
+        "CONTINUE",
+        "LONGSTRN",
+    }
+)
+
+
+def detect(hdus: Sequence[Hdu]) -> bool:
+    """Whether the HDUs are an exposure or a masked image of this layout."""
+    primary = hdus[0].cards
+    if "DCOADDV" in primary or "AR_HDU" in primary or "EXPINFO_V" in primary:
+        return any(hdu.is_image for hdu in hdus)
+    images = [hdu for hdu in hdus[1:] if hdu.is_image]
+    if any(str(hdu.get("EXTTYPE", "")).strip().upper() in _PLANES for hdu in images):
+        return True
+    return len(images) >= 2 and file_planes(images[1].cards, "") is not None
+
+
+def find_planes(hdus: Sequence[Hdu], path: Path) -> dict[str, Plane]:
+    """Planes by name: EXTTYPE says which is which, else EXTNAME, else the order of the HDUs."""
+    images = [hdu for hdu in hdus if hdu.is_image]
+    if not images:
+        raise FileFormatError(f"{path}: no HDU holds a 2-D image")
+    found: dict[str, Hdu] = {}
+    for key in ("EXTTYPE", "EXTNAME"):
+        for hdu in images:
+            name = str(hdu.get(key, "")).strip().upper()
+            if name in _PLANES:
+                found.setdefault(name, hdu)
+    if "IMAGE" not in found:
+        # Oldest files: the planes are in order, from the primary HDU or the one after it.
+        for name, hdu in zip(_PLANES, images, strict=False):
+            found.setdefault(name, hdu)
+    return {name: Plane(path, found[name]) for name in _PLANES if name in found}
+
+
+def layout(hdus: Sequence[Hdu], path: Path) -> Layout:
+    """Layout of an exposure or a masked image.
+
+    Raises
+    ------
+    FileFormatError
+        No image, planes of different sizes, a mask of floating-point numbers.
+    MaskPlaneError
+        Two mask planes share a bit.
+    """
+    planes = find_planes(hdus, path)
+    image = planes["IMAGE"]
+    start = offset_of(image.hdu.cards, image.where)
+    cards = _metadata_cards(hdus, image.hdu)
+    mask = planes.get("MASK")
+    named = None
+    if mask is not None:
+        check_shapes(image, mask, "mask")
+        source = file_planes(mask.hdu.cards, mask.where) or DEFAULT_PLANES
+        named = NamedBits(mask, source, conformed_planes(source))
+    variance = planes.get("VARIANCE")
+    if variance is not None:
+        check_shapes(image, variance, "variance")
+    info = ExposureInfo(
+        Box.from_shape(image.shape, start=start),
+        wcs=wcs_of(image.hdu, start, image.where),
+        visit_info=visit_of(cards, str(path)),
+        unit=parse_unit(image.hdu.get("BUNIT", cards.get("BUNIT"))),
+        planes=DEFAULT_PLANES if named is None else named.target,
+        id=_exposure_id(cards),
+        metadata={key: value for key, value in cards.items() if _is_metadata(key)},
+        **_calibration(cards),
+    )
+    return Layout(
+        "deepcoadd" if "DCOADDV" in hdus[0].cards else "afw",
+        info,
+        image,
+        named,
+        None if variance is None else PlaneVariance(variance),
+    )
+
+
+def _metadata_cards(hdus: Sequence[Hdu], image: Hdu) -> Mapping[str, Any]:
+    """Cards of the exposure: those of the primary HDU count only where the image inherits them."""
+    if image.index and image.get("INHERIT") is True:
+        return {**hdus[0].cards, **image.cards}
+    return image.cards
+
+
+def _is_metadata(key: str) -> bool:
+    return not (
+        key in _STRUCTURE
+        or key in VISIT_CARDS
+        or is_coordinate_card(key)
+        or key.startswith(("MP_", "ARCHIVE_ID_", "DEEPCOADD ", "Z"))
+        or key.endswith("_ID")
+    )
+
+
+def _exposure_id(cards: Mapping[str, Any]) -> int | None:
+    value = cards.get("EXPID")
+    return value if isinstance(value, int) and not isinstance(value, bool) and value else None
+
+
+def _calibration(cards: Mapping[str, Any]) -> dict[str, Any]:
+    """Filter and photometric calibration, from cards in the versions that keep them there."""
+    version = cards.get("EXPINFO_V", 0)
+    label = filter_of(cards.get("FILTER")) if version in (0, 1) else None
+    band, physical = cards.get("DEEPCOADD BAND", ""), cards.get("DEEPCOADD PHYSICAL", "")
+    if band or physical:
+        label = FilterLabel(str(band), str(physical))
+    return {"filter": label, "photo_calib": photo_calib_of(cards) if version == 0 else None}

@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Header cards and what they mean: box offset, unit, mask planes, filter, sky coordinates."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from deepcoadd.errors import FileFormatError, MaskPlaneError, OptionError
+from deepcoadd.exposure import FilterLabel
+from deepcoadd.io._hdus import Hdu
+from deepcoadd.mask import DEFAULT_PLANES, MaskPlanes
+from deepcoadd.photocalib import PhotoCalib
+from deepcoadd.wcs import shifted
+
+__all__ = [
+    "file_planes",
+    "filter_cards",
+    "filter_of",
+    "mask_cards",
+    "offset_cards",
+    "offset_of",
+    "parse_unit",
+    "photo_calib_of",
+    "unit_text",
+    "wcs_cards",
+    "wcs_of",
+]
+
+_log = logging.getLogger(__name__)
+
+_MAX_OFFSET = 2**31 - 1
+_WCS_CARD = re.compile(
+    r"(WCSAXES|CTYPE\d|CUNIT\d|CRVAL\d|CRPIX\d|CDELT\d|CROTA\d|CD\d_\d|PC\d_\d|PV\d_\d+|PS\d_\d+"
+    r"|RADESYS|RADECSYS|EQUINOX|EPOCH|LONPOLE|LATPOLE|[AB]P?_ORDER|[AB]P?_\d+_\d+|[AB]P?_DMAX)$"
+)
+_LINEAR_CARD = re.compile(r"(CTYPE|CRPIX|CRVAL|CUNIT|CDELT|WCSNAME)\d?A$|LTV\d$|LTM\d_\d$")
+_UNKNOWN_FILTERS = {"", "_UNKNOWN_", "UNKNOWN", "NONE"}
+_BANDS = {"u", "g", "r", "i", "z", "y"}
+# Filters of the first camera release, whose cards hold a nickname of band and filter in one.
+_NICKNAMES = {"i2": ("i", "HSC-I2"), "r2": ("r", "HSC-R2")}
+
+
+def is_coordinate_card(key: str) -> bool:
+    """Whether a card belongs to the sky coordinates or the box offset."""
+    return bool(_WCS_CARD.match(key) or _LINEAR_CARD.match(key))
+
+
+def offset_of(cards: Mapping[str, Any], where: str) -> tuple[int, int]:
+    """Parent position (y0, x0) of the first pixel.
+
+    The alternate WCS "A" gives it when it refers to the first pixel, else the IRAF cards LTV of an
+    unscaled section; (0, 0) without either.
+
+    Raises
+    ------
+    FileFormatError
+        The offset is no number or does not fit in 32 bits.
+    """
+    linear = None
+    if cards.get("CRPIX1A") == 1 and cards.get("CRPIX2A") == 1:
+        linear = _offset(cards, ("CRVAL2A", "CRVAL1A"), 1, where)
+    shifts = None
+    if "LTV1" in cards and "LTV2" in cards and _unscaled(cards):
+        shifts = _offset(cards, ("LTV2", "LTV1"), -1, where)
+    if linear is not None and shifts is not None and linear != shifts:
+        _log.warning("%s: the WCS A puts the first pixel at %s, LTV at %s", where, linear, shifts)
+    return linear or shifts or (0, 0)
+
+
+def _unscaled(cards: Mapping[str, Any]) -> bool:
+    return all(cards.get(key, 1) == 1 for key in ("LTM1_1", "LTM2_2"))
+
+
+def _offset(
+    cards: Mapping[str, Any], keys: tuple[str, str], sign: int, where: str
+) -> tuple[int, int]:
+    pair = []
+    for key in keys:
+        value = cards.get(key, 0)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise FileFormatError(f"{where}: {key} = {value!r}; expected a number")
+        if not math.isfinite(value) or abs(value) > _MAX_OFFSET:
+            raise FileFormatError(f"{where}: {key} = {value} is no pixel position")
+        pair.append(math.floor(sign * value + 0.5))
+    return pair[0], pair[1]
+
+
+def offset_cards(start: tuple[int, int]) -> dict[str, Any]:
+    """Cards of a box offset, for this package, the Rubin pipelines and image viewers."""
+    y0, x0 = start
+    return {
+        "LTV1": float(-x0),
+        "LTV2": float(-y0),
+        "CTYPE1A": "LINEAR",
+        "CTYPE2A": "LINEAR",
+        "CRPIX1A": 1.0,
+        "CRPIX2A": 1.0,
+        "CRVAL1A": float(x0),
+        "CRVAL2A": float(y0),
+        "CUNIT1A": "PIXEL",
+        "CUNIT2A": "PIXEL",
+    }
+
+
+def parse_unit(text: Any) -> u.UnitBase | None:
+    """Unit of a BUNIT card; None without one, an unrecognised unit of that name if need be."""
+    name = str(text or "").strip()
+    if not name:
+        return None
+    known = {"counts": "count", "electrons": "electron", "e-": "electron", "dn": "adu"}
+    name = known.get(name.lower(), name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", u.UnitsWarning)
+        return u.Unit(name, parse_strict="silent")
+
+
+def unit_text(unit: u.UnitBase, power: int = 1) -> str:
+    """Text of a BUNIT card."""
+    name = unit.to_string()
+    if power == 1:
+        return str(name)
+    return f"{name}**{power}" if re.fullmatch(r"\w+", name) else f"({name})**{power}"
+
+
+def file_planes(cards: Mapping[str, Any], where: str) -> MaskPlanes | None:
+    """Mask dictionary of the MP_ cards; None when there are none.
+
+    Raises
+    ------
+    MaskPlaneError
+        Two names share a bit, or a bit is not in 0..31.
+    """
+    bits = {key[3:]: value for key, value in cards.items() if key.startswith("MP_")}
+    if not bits:
+        return None
+    for name, bit in bits.items():
+        if isinstance(bit, bool) or not isinstance(bit, int):
+            raise MaskPlaneError(f"{where}: MP_{name} = {bit!r}; expected a bit number")
+    try:
+        return MaskPlanes(bits)
+    except MaskPlaneError as error:
+        raise MaskPlaneError(f"{where}: {error}") from None
+
+
+def conformed_planes(planes: MaskPlanes) -> MaskPlanes:
+    """Dictionary in which the planes of a file take this package's bits.
+
+    Known names get their default bits, other names the lowest free ones in order of their bits in
+    the file; default planes that the file lacks are added while there is room.
+    """
+    known = {name: DEFAULT_PLANES[name] for name in planes if name in DEFAULT_PLANES}
+    others = sorted((name for name in planes if name not in known), key=planes.__getitem__)
+    if len(DEFAULT_PLANES) + len(others) <= 32:
+        return DEFAULT_PLANES.with_planes(*others)
+    return MaskPlanes(known).with_planes(*others)
+
+
+def mask_cards(planes: MaskPlanes) -> dict[str, int]:
+    """MP_ cards of a mask dictionary."""
+    return {f"MP_{name}": bit for name, bit in planes.items()}
+
+
+def filter_of(text: Any) -> FilterLabel | None:
+    """Filter of a FILTER card: a band, or the name of a physical filter."""
+    name = str(text or "").strip()
+    if name.upper() in _UNKNOWN_FILTERS:
+        return None
+    if name in _NICKNAMES:
+        return FilterLabel(*_NICKNAMES[name])
+    return FilterLabel(band=name) if name in _BANDS else FilterLabel(physical=name)
+
+
+def filter_cards(label: FilterLabel | None) -> dict[str, str]:
+    """FILTER card (as the Rubin pipelines read it) and the two names on their own."""
+    if label is None:
+        return {}
+    cards = {"FILTER": label.physical or label.band or "_unknown_"}
+    if label.band:
+        cards["HIERARCH DEEPCOADD BAND"] = label.band
+    if label.physical:
+        cards["HIERARCH DEEPCOADD PHYSICAL"] = label.physical
+    return cards
+
+
+def photo_calib_of(cards: Mapping[str, Any]) -> PhotoCalib | None:
+    """Calibration of the FLUXMAG0 card; None when it is absent or 0 (uncalibrated)."""
+    flux, error = cards.get("FLUXMAG0"), cards.get("FLUXMAG0ERR", cards.get("FLUXMAG0_ERR", 0.0))
+    if isinstance(flux, bool) or not isinstance(flux, (int, float)):
+        return None
+    known = isinstance(error, (int, float)) and math.isfinite(error)
+    return PhotoCalib.from_fluxmag0(float(flux), float(error) if known else 0.0)
+
+
+def wcs_of(hdu: Hdu, start: tuple[int, int], where: str) -> WCS | None:
+    """Sky coordinates of parent pixel positions (origin 0); None when there are none.
+
+    Parameters
+    ----------
+    hdu : Hdu
+        Its cards refer to the array, 1-based.
+    start : (int, int)
+        Parent position (y0, x0) of the first pixel.
+    where : str
+        How messages call the HDU.
+    """
+    if "CTYPE1" not in hdu.cards or "CTYPE2" not in hdu.cards:
+        return None
+    header = fits.Header([card for card in hdu.header.cards if _WCS_CARD.match(card.keyword)])
+    header["NAXIS"] = 2
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about cards that the fix below puts right
+            wcs = WCS(header, fix=False).celestial
+            wcs.wcs.fix()
+            wcs.wcs.set()
+    except Exception as error:  # the parser raises many kinds, all about damaged cards
+        _log.warning("%s: the sky coordinates cannot be read: %s", where, error)
+        return None
+    if wcs.naxis != 2:
+        return None
+    y0, x0 = start
+    return shifted(wcs, y=y0, x=x0)
+
+
+def wcs_cards(wcs: WCS, start: tuple[int, int]) -> dict[str, Any]:
+    """Cards of sky coordinates, in the frame of an array whose first pixel is at `start` (y, x).
+
+    Raises
+    ------
+    OptionError
+        The WCS has distortion tables, or is not of two celestial axes: cards cannot hold it.
+    """
+    if wcs.naxis != 2 or not wcs.has_celestial:
+        raise OptionError(f"wcs: expected two celestial axes, got {wcs.wcs.ctype}")
+    if wcs.cpdis1 or wcs.cpdis2 or wcs.det2im1 or wcs.det2im2:
+        raise OptionError("wcs: distortion tables cannot be written to header cards")
+    y0, x0 = start
+    core = wcs.wcs
+    cards: dict[str, Any] = {"WCSAXES": 2}
+    for axis, offset in ((0, x0), (1, y0)):
+        n = axis + 1
+        cards[f"CTYPE{n}"] = core.ctype[axis]
+        cards[f"CRPIX{n}"] = float(core.crpix[axis] - offset)
+        cards[f"CRVAL{n}"] = float(core.crval[axis])
+        cards[f"CUNIT{n}"] = str(core.cunit[axis])
+    matrix = wcs.pixel_scale_matrix
+    for row in range(2):
+        for column in range(2):
+            cards[f"CD{row + 1}_{column + 1}"] = float(matrix[row, column])
+    for axis, index, value in core.get_pv():
+        cards[f"PV{axis}_{index}"] = float(value)
+    for key, value in (("LONPOLE", core.lonpole), ("LATPOLE", core.latpole)):
+        if math.isfinite(value):
+            cards[key] = float(value)
+    if core.radesys:
+        cards["RADESYS"] = core.radesys
+    if math.isfinite(core.equinox):
+        cards["EQUINOX"] = float(core.equinox)
+    return cards | _sip_cards(wcs)
+
+
+def _sip_cards(wcs: WCS) -> dict[str, Any]:
+    """Cards of the distortion polynomials, which share CRPIX with the projection."""
+    cards: dict[str, Any] = {}
+    if wcs.sip is None:
+        return cards
+    if not np.allclose(wcs.sip.crpix, wcs.wcs.crpix, rtol=0, atol=1e-6):
+        raise OptionError(
+            f"wcs: SIP refers to {wcs.sip.crpix}, the projection to {wcs.wcs.crpix}; "
+            "a header has one reference pixel"
+        )
+    for letter in ("a", "b", "ap", "bp"):
+        table = getattr(wcs.sip, letter)
+        if table is None:
+            continue
+        cards[f"{letter.upper()}_ORDER"] = table.shape[0] - 1
+        for i, j in zip(*np.nonzero(table), strict=True):
+            cards[f"{letter.upper()}_{i}_{j}"] = float(table[i, j])
+    return cards

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The formats that can be read, in the order in which they are tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from deepcoadd.errors import OptionError
+from deepcoadd.exposure import Exposure
+from deepcoadd.io import _afw
+from deepcoadd.io._hdus import Hdu
+from deepcoadd.io._layout import Layout
+from deepcoadd.io._options import ReadOptions
+from deepcoadd.io._pool import FilePool
+
+__all__ = ["format_names", "plan", "register_format"]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a format gets to see.
+
+    Parameters
+    ----------
+    path : Path
+        File.
+    hdus : sequence of Hdu
+        Its HDUs.
+    options : ReadOptions
+        Wishes of the caller.
+    pool : FilePool
+        Open files, for tables and companions.
+    """
+
+    path: Path
+    hdus: Sequence[Hdu]
+    options: ReadOptions
+    pool: FilePool
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format: how to know it, and how to read it."""
+
+    name: str
+    detect: Callable[[Opened], bool]
+    plan: Callable[[Opened], Layout | Exposure]
+
+
+_USER: list[Format] = []
+_BUILT_IN = [
+    Format("afw", lambda o: _afw.detect(o.hdus), lambda o: _afw.layout(o.hdus, o.path)),
+]
+
+
+def register_format(
+    name: str, detect: Callable[[Path], bool], read: Callable[[Path], Exposure]
+) -> None:
+    """Add a format of your own; it is tried before the built-in ones.
+
+    Parameters
+    ----------
+    name : str
+        Name for ``format=``; registering it again replaces the former.
+    detect : callable
+        ``detect(path)`` says whether a file is of this format.
+    read : callable
+        ``read(path)`` returns an `Exposure`. The whole exposure is read and kept for the sections
+        asked of it later.
+
+    Raises
+    ------
+    OptionError
+        The name belongs to a built-in format, or is empty or "auto".
+    """
+    if name in {"", "auto"} or name in {known.name for known in _BUILT_IN}:
+        raise OptionError(f"format name {name!r} is taken; choose another")
+    _USER[:] = [known for known in _USER if known.name != name]
+    _USER.append(Format(name, lambda o: detect(o.path), lambda o: read(o.path)))
+
+
+def format_names() -> tuple[str, ...]:
+    """Names of all formats, in the order in which they are tried."""
+    return tuple(known.name for known in (*_USER, *_BUILT_IN))
+
+
+def plan(opened: Opened) -> Layout | Exposure:
+    """Layout of a file by the format asked for, or the first that knows it.
+
+    Raises
+    ------
+    OptionError
+        There is no format of that name.
+    FileFormatError
+        The file is not of that format.
+    """
+    wanted = opened.options.format
+    for known in (*_USER, *_BUILT_IN):
+        if known.name == wanted or (wanted == "auto" and known.detect(opened)):
+            return known.plan(opened)
+    raise OptionError(f"format = {wanted!r}; allowed are auto, {', '.join(format_names())}")
