@@ -15,7 +15,16 @@ from deepcoadd.exposure import Exposure, ExposureInfo
 from deepcoadd.geometry import Box
 from deepcoadd.image import MaskedImage
 
-__all__ = ["ExposureRef", "HandleRef", "WarpRef", "as_ref", "as_refs", "name_of"]
+__all__ = [
+    "ExposureRef",
+    "HandleRef",
+    "WarpRef",
+    "as_ref",
+    "as_refs",
+    "in_memory",
+    "look",
+    "name_of",
+]
 
 
 @runtime_checkable
@@ -77,6 +86,11 @@ class ExposureRef:
         """Copy of the pixels of `box`."""
         pixels = self.exposure.masked_image
         return (pixels if box is None else pixels[box]).copy()
+
+    def view(self, box: Box | None = None) -> MaskedImage:
+        """Pixels of `box` themselves, which must not be changed."""
+        pixels = self.exposure.masked_image
+        return pixels if box is None else pixels[box]
 
     def __repr__(self) -> str:
         return f"ExposureRef({dict(self.data_id)}, box={self.box()})"
@@ -169,6 +183,18 @@ def as_refs(objects: Iterable[Any]) -> list[WarpRef]:
     if isinstance(objects, (str, bytes)):
         raise OptionError(f"inputs = {objects!r}: expected a sequence of exposures")
     return [as_ref(obj) for obj in objects]
+
+
+def in_memory(ref: WarpRef) -> bool:
+    """Whether the pixels are in memory anyway, so that `look` costs nothing."""
+    return hasattr(ref, "view")
+
+
+def look(ref: WarpRef, box: Box) -> MaskedImage:
+    """Pixels of `box` that must not be changed: a view where the reference offers one."""
+    view = getattr(ref, "view", None)
+    pixels: MaskedImage = ref.read(box) if view is None else view(box)
+    return pixels
 
 
 def name_of(ref: WarpRef) -> str:

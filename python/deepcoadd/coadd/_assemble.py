@@ -1,0 +1,356 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The base assembler: a statistic of aligned warps, strip by strip under a memory budget."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from astropy.wcs import WCS
+
+from deepcoadd.coadd._bright_objects import BrightObject, mask_bright_objects, read_bright_objects
+from deepcoadd.coadd._maps import MapMaker
+from deepcoadd.coadd._options import AssembleOptions
+from deepcoadd.coadd._prepare import AlternateMask, CoaddPlan, Progress, prepare
+from deepcoadd.coadd._result import CoaddResult
+from deepcoadd.coadd._stack import TileWork, rows_of, stack_tile, with_alternate
+from deepcoadd.coadd._tiles import prefetched, strips
+from deepcoadd.errors import NoDataError, OptionError
+from deepcoadd.exposure import Exposure
+from deepcoadd.geometry import Box
+from deepcoadd.image import Image, MaskedImage
+from deepcoadd.interpolate import interpolate_missing
+from deepcoadd.mask import Mask
+from deepcoadd.statistics import StackDiagnostics, StackPlanes, statistics
+
+__all__ = ["CoaddTile", "assemble"]
+
+_log = logging.getLogger(__name__)
+
+TileStep = Callable[[TileWork], StackDiagnostics]
+
+
+@dataclass(frozen=True)
+class CoaddTile:
+    """A finished part of a coadd, as handed to `on_tile`.
+
+    Parameters
+    ----------
+    masked_image : MaskedImage
+        Pixels of the coadd.
+    n_image, n_clipped_image : Image
+        uint32 counts of good and of clipped inputs.
+    maps : dict of str to Image
+        Optional maps.
+    """
+
+    masked_image: MaskedImage
+    n_image: Image
+    n_clipped_image: Image
+    maps: dict[str, Image]
+
+    @property
+    def box(self) -> Box:
+        """Pixels of the tile."""
+        return self.masked_image.box
+
+
+def assemble(
+    inputs: Iterable[Any] | CoaddPlan,
+    box: Box | None = None,
+    *,
+    weights: Sequence[float] | None = None,
+    options: AssembleOptions | None = None,
+    scalers: Sequence[Any] | None = None,
+    alternate_masks: Sequence[AlternateMask | None] | None = None,
+    bright_objects: str | Path | Sequence[BrightObject] | None = None,
+    wcs: WCS | None = None,
+    progress: Progress | None = None,
+    on_tile: Callable[[CoaddTile], None] | None = None,
+    tile_step: TileStep = stack_tile,
+) -> CoaddResult:
+    """Coadd of warps that lie on one pixel grid.
+
+    Parameters
+    ----------
+    inputs : iterable of Exposure, MaskedImage or WarpRef; or CoaddPlan
+        Warps; float32 images and variances, int32 masks. Each may cover any part of the coadd:
+        what it does not cover counts as NO_DATA. A plan of `prepare` brings everything up to
+        `wcs`, which must then be left out.
+    box : Box, optional
+        Pixels of the coadd; the hull of the inputs when left out.
+    weights : sequence of float, optional
+        Weight of each input, finite and at least 0 (0 skips it). By default 1 / clipped mean of
+        the variance of its good pixels.
+    options : AssembleOptions, optional
+        How to combine.
+    scalers : sequence, optional
+        For each input None or an object whose ``scaleMaskedImage(masked_image)`` changes the
+        pixels in place.
+    alternate_masks : sequence of mapping, optional
+        For each input None or a mapping of plane name to where it is set: a bool array of the
+        coadd's shape, or a `Mask` or `Image` that is not 0 there. Unknown names become planes.
+    bright_objects : path or sequence of BrightObject, optional
+        Objects to mask; a path is that of a ds9 region file.
+    wcs : WCS, optional
+        WCS of the coadd, parent positions; that of the first input that has one when left out.
+        An input on another grid is moved by whole pixels when that brings it onto this one, else
+        skipped.
+    progress : callable, optional
+        Called as ``progress(done, total, label)``.
+    on_tile : callable, optional
+        Takes each finished `CoaddTile`, from the first row on, and nothing is kept: for coadds
+        larger than memory.
+    tile_step : callable, optional
+        What combines the inputs of one tile, `deepcoadd.coadd.stack_tile` by default.
+
+    Returns
+    -------
+    CoaddResult
+        Pixels without a good input are NaN, NO_DATA, with NaN variance, before interpolation
+        fills them (NO_DATA stays, INTRP is set). The bits of the result do not depend on
+        `max_memory`, `subregion` or the number of threads.
+
+    Raises
+    ------
+    NoWorkError
+        There is no input, or none can be used.
+    ShapeError
+        Lists differ in length, or a mask does not have the shape of the coadd.
+    OptionError
+        A weight, unit or other option is not allowed.
+    MaskPlaneError
+        A plane with a propagation threshold is unknown, or there are more than 32 planes.
+    NoDataError
+        An input that could be weighed cannot be read any more; the message names it and the tile.
+
+    Notes
+    -----
+    Rules of masks, weights and variances: ``docs/algorithms/coadd.md``.
+    """
+    started = time.perf_counter()
+    if isinstance(inputs, CoaddPlan):
+        given = (box, weights, options, scalers, alternate_masks, wcs)
+        if any(part is not None for part in given):
+            raise OptionError("a CoaddPlan brings box, weights, options and so on; leave them out")
+        plan = inputs
+    else:
+        plan = prepare(
+            inputs,
+            box,
+            weights=weights,
+            options=options,
+            scalers=scalers,
+            alternate_masks=alternate_masks,
+            wcs=wcs,
+            progress=progress,
+        )
+    finish = _Finisher(plan, bright_objects, whole=on_tile is None)
+    outputs = _Outputs(plan, kept=on_tile is None, cleared=tile_step is not stack_tile)
+    tiles = _tiles(plan)
+    for done, (tile, pixels) in enumerate(prefetched(tiles, lambda tile: _read(plan, tile))):
+        if progress is not None:
+            progress(done, len(tiles), "stacking")
+        planes = outputs.planes_of(tile)
+        totals = _stacked(tile_step, TileWork(plan, tile, pixels, planes))
+        part = outputs.finished(tile, planes, pixels, totals)
+        if on_tile is not None:
+            outputs.sample_noise(planes)
+            finish(part.masked_image)
+            on_tile(part)
+    if progress is not None:
+        progress(len(tiles), len(tiles), "stacking")
+    result = outputs.result()
+    if result.planes is not None:
+        finish(result.planes.masked_image)
+    result.seconds = time.perf_counter() - started
+    _log.info(
+        "coadded %d inputs (%d skipped), clipped %.3f %% of samples, noise %.4g",
+        len(result.inputs),
+        len(result.skipped),
+        100 * result.clipped_fraction,
+        result.noise,
+    )
+    return result
+
+
+def _stacked(step: TileStep, work: TileWork) -> StackDiagnostics:
+    """Result of one step; an error is raised again with the tile named."""
+    try:
+        return step(work)
+    except Exception as error:
+        error.add_note(f"while combining {len(work.plan.inputs)} inputs at {work.box}")
+        raise
+
+
+def _tiles(plan: CoaddPlan) -> list[Box]:
+    """Strips of the coadd; inputs that are in memory as they are need no room of their own."""
+    n = sum(one.costs_memory for one in plan.inputs) + sum(map(bool, plan.alternate_masks))
+    budget = max(plan.options.max_memory - plan.output_bytes, plan.options.max_memory // 4)
+    return strips(plan.box, n, budget=budget, max_rows=plan.options.subregion[0])
+
+
+def _read(plan: CoaddPlan, tile: Box) -> list[MaskedImage | None]:
+    """Pixels of a tile for each input, None for those that lie elsewhere."""
+    tiles: list[MaskedImage | None] = []
+    for one, alternate in zip(plan.inputs, plan.alternate_masks, strict=True):
+        if not alternate and not one.box().overlaps(tile):
+            tiles.append(None)
+            continue
+        try:
+            pixels = one.view(tile)
+        except Exception as error:
+            raise NoDataError(f"{one.name}: reading {tile} failed: {error}") from error
+        tiles.append(with_alternate(pixels, alternate, plan.box) if alternate else pixels)
+    return tiles
+
+
+class _Finisher:
+    """What is done to finished pixels: interpolation, masks of bright objects."""
+
+    def __init__(
+        self,
+        plan: CoaddPlan,
+        bright_objects: str | Path | Sequence[BrightObject] | None,
+        *,
+        whole: bool,
+    ) -> None:
+        self._plan = plan
+        self._interpolate = plan.options.interpolate
+        if isinstance(bright_objects, (str, Path)):
+            bright_objects = read_bright_objects(bright_objects)
+        self._objects = None if bright_objects is None else list(bright_objects)
+        if self._objects is not None:
+            plan.info.require("wcs")
+        how = self._interpolate
+        if not whole and how is not None:
+            by_row = how.direction == "row" and not how.transpose
+            known = how.fallback_value_type == "USER" or not how.use_fallback_value_at_edge
+            if not (by_row and known):
+                raise OptionError(
+                    "interpolate: a coadd that is handed out by tiles can be interpolated only "
+                    'along rows and with fallback_value_type="USER", because other fallback '
+                    "values are statistics of the whole image; or set interpolate to None"
+                )
+
+    def __call__(self, masked_image: MaskedImage) -> None:
+        if self._interpolate is not None:
+            interpolate_missing(masked_image, self._interpolate)
+        if self._objects is not None:
+            plane = self._plan.options.bright_object_plane
+            mask = masked_image.mask
+            masked_image.mask = Mask(mask.array, mask.box, mask.planes.with_planes(plane))
+            wcs = self._plan.info.require("wcs")
+            mask_bright_objects(masked_image.mask, self._objects, wcs, self._plan.box, plane)
+
+
+@dataclass
+class _Outputs:
+    """Planes and totals of a coadd while its tiles are made."""
+
+    plan: CoaddPlan
+    kept: bool
+    cleared: bool
+    clipped: int = 0
+    samples: int = 0
+    fallbacks: int = 0
+    _planes: StackPlanes | None = None
+    _maps: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    _variances: list[npt.NDArray[np.float32]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._maker = MapMaker(self.plan)
+        if self.kept:
+            self._planes = self._allocated(self.plan.box)
+
+    def _allocated(self, box: Box) -> StackPlanes:
+        planes = StackPlanes.allocate(box.shape, weight_sum="weight" in self.plan.options.maps)
+        if self.cleared:  # a step that is not ours may leave pixels unwritten
+            values = {"image": np.nan, "variance": np.nan}
+            values["mask"] = self.plan.rules.planes.bitmask("NO_DATA")
+            for name, plane in vars(planes).items():
+                if plane is not None:
+                    plane[...] = values.get(name, 0)
+        return planes
+
+    def planes_of(self, tile: Box) -> StackPlanes:
+        """Planes that a tile is written into."""
+        if self._planes is None:
+            return self._allocated(tile)
+        return rows_of(self._planes, tile.slices_within(self.plan.box)[0])
+
+    def finished(
+        self,
+        tile: Box,
+        planes: StackPlanes,
+        pixels: list[MaskedImage | None],
+        totals: StackDiagnostics,
+    ) -> CoaddTile:
+        """Account for a tile; returns its part of the coadd."""
+        self.clipped += totals.n_clipped_total
+        self.samples += totals.n_samples_total
+        self.fallbacks += totals.n_fallback
+        assert planes.variance is not None  # allocated above
+        maps = self._maker.tile(pixels, planes.variance)
+        if planes.weight_sum is not None:
+            maps["weight"] = planes.weight_sum
+        if self.kept:
+            rows = tile.slices_within(self.plan.box)[0]
+            for name, values in maps.items():
+                whole = self._maps.setdefault(name, np.empty(self.plan.box.shape, values.dtype))
+                whole[rows] = values
+        return self._tile(tile, planes, maps)
+
+    def _tile(self, box: Box, planes: StackPlanes, maps: dict[str, npt.NDArray[Any]]) -> CoaddTile:
+        assert planes.mask is not None  # allocated above, as are the others
+        assert planes.variance is not None
+        assert planes.n_point is not None
+        assert planes.n_clipped is not None
+        mask = Mask(planes.mask, box, self.plan.rules.planes)
+        return CoaddTile(
+            MaskedImage(Image(planes.image, box), mask, Image(planes.variance, box)),
+            Image(planes.n_point, box),
+            Image(planes.n_clipped, box),
+            {name: Image(maps[name], box) for name in self.plan.options.maps},
+        )
+
+    def sample_noise(self, planes: StackPlanes) -> None:
+        """Keep some of the variances of a tile that is handed out."""
+        assert planes.variance is not None  # allocated above
+        flat = planes.variance.reshape(-1)
+        self._variances.append(flat[:: max(1, flat.size // 2**14)].copy())
+
+    def result(self) -> CoaddResult:
+        """The result, before its pixels are finished."""
+        plan = self.plan
+        whole = None
+        if self._planes is not None:
+            whole = self._tile(plan.box, self._planes, self._maps)
+            self._variances = [whole.masked_image.variance.array]
+        return CoaddResult(
+            planes=None if whole is None else Exposure(whole.masked_image, plan.info),
+            n_image=None if whole is None else whole.n_image,
+            n_clipped_image=None if whole is None else whole.n_clipped_image,
+            maps={} if whole is None else whole.maps,
+            box=plan.box,
+            options=plan.options,
+            inputs=list(plan.records),
+            skipped=list(plan.skipped),
+            clipped_fraction=self.clipped / self.samples if self.samples else math.nan,
+            noise=_median_sigma(self._variances),
+            n_fallback=self.fallbacks,
+        )
+
+
+def _median_sigma(variances: list[npt.NDArray[np.float32]]) -> float:
+    """Square root of the median of the finite variances; NaN when there is none."""
+    values = variances[0] if len(variances) == 1 else np.concatenate(variances)
+    median = statistics(values, properties="MEDIAN").value()
+    return math.sqrt(median) if median >= 0 else math.nan

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One input as the coadd sees it: on its grid, in its unit, with its mask planes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from deepcoadd.exposure import ExposureInfo
+from deepcoadd.geometry import YX, Box
+from deepcoadd.image import Image, MaskedImage
+from deepcoadd.mask import Mask, MaskPlanes
+from deepcoadd.photocalib import PhotoCalib
+from deepcoadd.refs import WarpRef, in_memory, look, name_of
+
+__all__ = ["CoaddInput", "moved"]
+
+NO_SHIFT = YX(0, 0)
+
+
+def moved(pixels: MaskedImage, box: Box) -> MaskedImage:
+    """The same pixels, taken to lie at another box of the same shape."""
+    mask = Mask(pixels.mask.array, box, pixels.planes)
+    return MaskedImage(Image(pixels.image.array, box), mask, Image(pixels.variance.array, box))
+
+
+@dataclass(frozen=True)
+class CoaddInput:
+    """A `WarpRef` whose pixels come out ready to be combined.
+
+    Parameters
+    ----------
+    ref : WarpRef
+        Where the pixels come from.
+    shift : YX
+        Whole pixels from the frame of `ref` to that of the coadd.
+    calibration : PhotoCalib, optional
+        What multiplies the pixels (in the frame of `ref`).
+    scaler : object, optional
+        Its ``scaleMaskedImage(masked_image)`` changes the pixels in place.
+    planes : MaskPlanes, optional
+        Dictionary that masks are conformed to; None leaves them.
+    sigma2 : float, optional
+        Variance of every finite pixel, for an input that came without.
+    kept : MaskedImage, optional
+        All pixels of an input, when they are held in memory.
+    """
+
+    ref: WarpRef
+    shift: YX = NO_SHIFT
+    calibration: PhotoCalib | None = None
+    scaler: Any = None
+    planes: MaskPlanes | None = None
+    sigma2: float | None = None
+    kept: MaskedImage | None = None
+
+    @property
+    def data_id(self) -> Mapping[str, Any]:
+        """What identifies the exposure."""
+        return self.ref.data_id
+
+    @property
+    def name(self) -> str:
+        """Short name for messages."""
+        return name_of(self.ref)
+
+    def box(self) -> Box:
+        """Box of the input in the frame of the coadd."""
+        return self.ref.box().shifted_by(y=self.shift.y, x=self.shift.x)
+
+    def info(self) -> ExposureInfo:
+        """Everything but the pixels, as the input has it."""
+        return self.ref.info()
+
+    @property
+    def costs_memory(self) -> bool:
+        """Whether reading a tile makes new pixels (rather than a view of what is there)."""
+        if self.kept is not None:
+            return False
+        return not in_memory(self.ref) or self.calibration is not None or self.scaler is not None
+
+    def held(self) -> CoaddInput:
+        """The same input with its pixels read into memory."""
+        return replace(self, kept=self.view(self.box()))
+
+    def read(self, box: Box | None = None) -> MaskedImage:
+        """Pixels of `box`, a copy; those outside of the input are NaN, NO_DATA, variance inf."""
+        return self.view(self.box() if box is None else box).copy()
+
+    def view(self, box: Box) -> MaskedImage:
+        """Pixels of `box` that must not be changed; those outside of the input have no data."""
+        own = self.box() & box
+        if own.is_empty:
+            planes = self.info().planes if self.planes is None else self.planes
+            return MaskedImage.no_data(box) if planes is None else MaskedImage.no_data(box, planes)
+        inside = self._inside(own)
+        return inside if own == box else _padded(inside, box)
+
+    def _inside(self, own: Box) -> MaskedImage:
+        """Pixels of a box that the input covers."""
+        if self.kept is not None:
+            return self.kept[own]
+        source = own.shifted_by(y=-self.shift.y, x=-self.shift.x)
+        pixels = look(self.ref, source)
+        if self.calibration is not None:
+            pixels = self.calibration.calibrate(pixels)
+        if self.scaler is not None:
+            pixels = pixels.copy() if self.calibration is None else pixels
+            self.scaler.scaleMaskedImage(pixels)
+        pixels = pixels if own == source else moved(pixels, own)
+        mask, variance = pixels.mask, pixels.variance
+        if self.planes is not None:
+            mask = mask.conformed_to(self.planes)
+        if self.sigma2 is not None:
+            variance = Image(np.full(own.shape, self.sigma2, np.float32), own)
+        return MaskedImage(pixels.image, mask, variance)
+
+
+def _padded(inside: MaskedImage, box: Box) -> MaskedImage:
+    """Masked image of `box` that has no data outside of `inside`."""
+    out = MaskedImage.no_data(box, inside.planes)
+    here = inside.box.slices_within(box)
+    out.image.array[here] = inside.image.array
+    out.mask.array[here] = inside.mask.array
+    out.variance.array[here] = inside.variance.array
+    return out

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What is known about a coadd beside its pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import astropy.units as u
+from astropy.wcs import WCS
+
+from deepcoadd.coadd._options import AssembleOptions
+from deepcoadd.coadd._result import InputRecord, inputs_table
+from deepcoadd.errors import OptionError
+from deepcoadd.exposure import ExposureInfo, FilterLabel
+from deepcoadd.geometry import Box
+from deepcoadd.photocalib import PhotoCalib
+
+__all__ = ["coadd_info"]
+
+
+def coadd_info(
+    box: Box,
+    records: Sequence[InputRecord],
+    infos: Sequence[ExposureInfo],
+    options: AssembleOptions,
+    wcs: WCS | None,
+) -> ExposureInfo:
+    """Information of a coadd: WCS of the grid, band of the first input, unit, table of inputs.
+
+    Raises
+    ------
+    OptionError
+        ``options.unit`` is None and the inputs are in different units.
+    """
+    unit = _unit(infos, options, [record.name for record in records])
+    first = infos[0].filter
+    return ExposureInfo(
+        box,
+        wcs=wcs,
+        photo_calib=_photo_calib(infos, unit, options),
+        filter=None if first is None else FilterLabel(band=first.band),
+        unit=unit,
+        inputs=inputs_table(records),
+    )
+
+
+def _unit(
+    infos: Sequence[ExposureInfo], options: AssembleOptions, names: Sequence[str]
+) -> u.UnitBase | None:
+    if options.unit is not None:
+        return u.Unit(options.unit)
+    known = {
+        info.unit: name for info, name in zip(infos, names, strict=True) if info.unit is not None
+    }
+    if len(known) > 1:
+        what = ", ".join(f"{name} in {unit}" for unit, name in known.items())
+        raise OptionError(f"unit = None, but the inputs are in different units: {what}")
+    return next(iter(known), None)
+
+
+def _photo_calib(
+    infos: Sequence[ExposureInfo], unit: u.UnitBase | None, options: AssembleOptions
+) -> PhotoCalib | None:
+    """Calibration of the coadd: from its unit, or the one that all inputs share."""
+    if unit is not None and unit.is_equivalent(u.nJy):
+        return PhotoCalib(float(unit.to(u.nJy)))
+    shared = infos[0].photo_calib
+    return shared if all(info.photo_calib == shared for info in infos) else None

@@ -1,0 +1,386 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Choose, weigh and align the inputs of a coadd."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from astropy.wcs import WCS
+
+from deepcoadd.coadd._grid import grid_shift
+from deepcoadd.coadd._input import CoaddInput
+from deepcoadd.coadd._metadata import coadd_info
+from deepcoadd.coadd._options import AssembleOptions
+from deepcoadd.coadd._quality import WHOLE, Quality, measure, measure_in_blocks
+from deepcoadd.coadd._result import InputRecord, SkippedInput
+from deepcoadd.coadd._rules import MaskRules, mask_rules
+from deepcoadd.coadd._tiles import BYTES_PER_SAMPLE, prefetched
+from deepcoadd.coadd._units import calibration_to
+from deepcoadd.errors import DeepcoaddError, NoWorkError, OptionError, ShapeError
+from deepcoadd.exposure import ExposureInfo
+from deepcoadd.geometry import Box
+from deepcoadd.image import Image, MaskedImage
+from deepcoadd.mask import Mask
+from deepcoadd.refs import WarpRef, as_refs, in_memory, name_of
+from deepcoadd.statistics import StatsOptions
+
+__all__ = ["AlternateMask", "CoaddPlan", "Progress", "prepare"]
+
+_log = logging.getLogger(__name__)
+
+AlternateMask = Mapping[str, Any]
+"""Plane name -> where it is set: a bool array of the coadd's shape, or a `Mask` or `Image`."""
+
+Progress = Callable[[int, int, str], None]
+"""Called with (units done, units in all, what is being done)."""
+
+_UNREADABLE = (OSError, EOFError, LookupError, ValueError, DeepcoaddError)
+"""What a reader may raise about one bad file; everything else is a defect and goes up."""
+
+_PROBE_ROWS = 64
+
+
+@dataclass(frozen=True)
+class CoaddPlan:
+    """Everything about a coadd but its pixels.
+
+    Parameters
+    ----------
+    box : Box
+        Pixels of the coadd.
+    info : ExposureInfo
+        What the coadd's file will say.
+    inputs : tuple of CoaddInput
+        Inputs used.
+    records : tuple of InputRecord
+        One for each of `inputs`.
+    skipped : tuple of SkippedInput
+        Inputs left out.
+    rules : MaskRules
+        Bits of the mask planes.
+    options : AssembleOptions
+        How to combine.
+    alternate_masks : tuple
+        One mapping (or None) for each of `inputs`.
+    """
+
+    box: Box
+    info: ExposureInfo
+    inputs: tuple[CoaddInput, ...]
+    records: tuple[InputRecord, ...]
+    skipped: tuple[SkippedInput, ...]
+    rules: MaskRules
+    options: AssembleOptions
+    alternate_masks: tuple[AlternateMask | None, ...]
+
+    @property
+    def weights(self) -> list[float]:
+        """Weight of each input."""
+        return [record.weight for record in self.records]
+
+    @property
+    def output_bytes(self) -> int:
+        """Memory that the planes of the coadd take."""
+        # Image, mask, variance and two counts of four bytes; a map of eight at most.
+        return self.box.area * (20 + 8 * len(self.options.maps))
+
+
+def prepare(
+    inputs: Iterable[Any],
+    box: Box | None = None,
+    *,
+    weights: Sequence[float] | None = None,
+    options: AssembleOptions | None = None,
+    scalers: Sequence[Any] | None = None,
+    alternate_masks: Sequence[AlternateMask | None] | None = None,
+    wcs: WCS | None = None,
+    bad_bits: int | None = None,
+    progress: Progress | None = None,
+) -> CoaddPlan:
+    """Choose the inputs that can be used, weigh them, and fix box and header of the coadd.
+
+    Parameters are those of `deepcoadd.coadd.assemble`; `bad_bits` (in the dictionary of the
+    coadd) takes the place of ``options.bad_planes``.
+
+    Returns
+    -------
+    CoaddPlan
+        To be handed to `deepcoadd.coadd.assemble` in place of the inputs.
+
+    Raises
+    ------
+    NoWorkError
+        There is no input, or none can be used; the message gives each reason.
+    ShapeError, OptionError, MaskPlaneError
+        As in `deepcoadd.coadd.assemble`.
+    """
+    options = AssembleOptions() if options is None else options
+    refs = as_refs(inputs)
+    if not refs:
+        raise NoWorkError("inputs: the list is empty")
+    if box is not None and box.is_empty:
+        raise OptionError("box is empty: there is no pixel to coadd")
+    given = _checked_weights(weights, len(refs))
+    scaler_list = _one_each("scalers", scalers, len(refs))
+    alternates = _one_each("alternate_masks", alternate_masks, len(refs))
+    chooser = _Chooser(refs, options, box, _grid_of(refs) if wcs is None else wcs)
+    for index, ref in enumerate(refs):
+        chooser.place(index, ref, given[index], scaler_list[index])
+    rules = mask_rules(
+        chooser.dictionaries,
+        options,
+        extra_planes=[name for one in alternates if one for name in one],
+        bad_bits=bad_bits,
+    )
+    chooser.weigh(rules, given, progress)
+    return chooser.plan(rules, alternates)
+
+
+class _Chooser:
+    """The inputs of one coadd while they are sorted into used and skipped."""
+
+    def __init__(
+        self, refs: list[WarpRef], options: AssembleOptions, box: Box | None, wcs: WCS | None
+    ) -> None:
+        self.refs = refs
+        self.options = options
+        self.box = box
+        self.wcs = wcs
+        self.dictionaries: list[Any] = []
+        self._used: dict[int, CoaddInput] = {}
+        self._records: dict[int, InputRecord] = {}
+        self._skipped: list[SkippedInput] = []
+
+    def skip(self, index: int, reason: str) -> None:
+        ref = self.refs[index]
+        self._used.pop(index, None)
+        self._skipped.append(SkippedInput(dict(ref.data_id), name_of(ref), reason, index))
+        _log.warning("skipped %s: %s", name_of(ref), reason)
+
+    def place(self, index: int, ref: WarpRef, weight: float | None, scaler: Any) -> None:
+        """Put one input on the grid and into the unit of the coadd, without its pixels."""
+        if weight == 0:
+            self.skip(index, "its weight is 0")
+            return
+        try:
+            info, own = ref.info(), ref.box()
+            planes = info.planes
+            if planes is None:
+                planes = ref.read(Box.from_shape((1, 1), start=own.start)).planes
+        except _UNREADABLE as error:
+            self.skip(index, f"cannot be read: {error}")
+            return
+        shift = None if own.is_empty else grid_shift(info.wcs, own, self.wcs)
+        if shift is None:
+            self.skip(index, "its WCS is not the grid of the coadd, nor a whole-pixel shift of it")
+            return
+        calibration = calibration_to(self.options.unit, info, name_of(ref))
+        one = CoaddInput(ref, shift, calibration, scaler)
+        if self.box is not None and not one.box().overlaps(self.box):
+            self.skip(index, f"its box {one.box()} does not overlap that of the coadd")
+            return
+        self.dictionaries.append(planes)
+        self._used[index] = one
+
+    def weigh(self, rules: MaskRules, given: list[float | None], progress: Progress | None) -> None:
+        """Measure what is not given; skip what has no weight."""
+        stats = StatsOptions(
+            sigma_clip=self.options.sigma_clip, n_iter=self.options.n_iter, bad_bits=rules.bad
+        )
+        held = self._fits_in_memory()
+        total = len(self._used)
+        jobs = [(i, replace(one, planes=rules.planes)) for i, one in self._used.items()]
+        for done, (index, one, found) in enumerate(self._measured(jobs, given, stats, held)):
+            if progress is not None:
+                progress(done, total, "weighing")
+            if isinstance(found, Exception):
+                self.skip(index, f"cannot be read: {found}")
+                continue
+            weight = given[index]
+            reason = _unusable(found, weight)
+            if reason is not None:
+                self.skip(index, reason)
+                continue
+            if found.estimated:
+                one = replace(one, sigma2=found.mean_variance)
+            self._used[index] = one
+            self._records[index] = _record(index, one, self._overlap(one), found, weight)
+
+    def _measured(
+        self,
+        jobs: list[tuple[int, CoaddInput]],
+        given: list[float | None],
+        stats: StatsOptions,
+        held: bool,
+    ) -> Any:
+        """Each input with its quality (or the exception that reading it raised)."""
+
+        def read(job: tuple[int, CoaddInput]) -> Any:
+            index, one = job
+            overlap = self._overlap(one)
+            try:
+                if given[index] is not None and not held and _probe_is_good(one, overlap):
+                    return one, _NOT_MEASURED
+                if not self._reads_whole(overlap):
+                    return one, None
+                pixels = one.view(overlap)
+            except _UNREADABLE as error:
+                return one, error
+            return (replace(one, kept=pixels) if held else one), pixels
+
+        for (index, _), (one, found) in prefetched(jobs, read):
+            if isinstance(found, MaskedImage):
+                yield index, one, measure(found, stats)
+            elif found is None:
+                try:
+                    yield index, one, self._measure_large(one, stats)
+                except _UNREADABLE as error:
+                    yield index, one, error
+            else:
+                yield index, one, found
+
+    def _measure_large(self, one: CoaddInput, stats: StatsOptions) -> Quality:
+        """Quality of an input whose three planes do not fit into the budget."""
+        overlap = self._overlap(one)
+        if overlap.area > WHOLE:
+            return measure_in_blocks(one.view, overlap, stats)
+        return measure(one.view(overlap), stats)
+
+    def _overlap(self, one: CoaddInput) -> Box:
+        return one.box() if self.box is None else one.box() & self.box
+
+    def _reads_whole(self, overlap: Box) -> bool:
+        """Whether two inputs as large as this one fit into the budget."""
+        return overlap.area <= WHOLE and (
+            2 * BYTES_PER_SAMPLE * overlap.area <= self.options.max_memory
+        )
+
+    def _fits_in_memory(self) -> bool:
+        """Whether all inputs that must be read can be kept, so that each is read once."""
+        size = sum(self._overlap(i).area for i in self._used.values() if not in_memory(i.ref))
+        return 0 < 2 * BYTES_PER_SAMPLE * size <= self.options.max_memory
+
+    def plan(self, rules: MaskRules, alternates: Sequence[AlternateMask | None]) -> CoaddPlan:
+        """The plan, when every input has been looked at."""
+        if not self._records:
+            reasons = "; ".join(f"{item.name}: {item.reason}" for item in self._skipped)
+            raise NoWorkError(f"none of the {len(self.refs)} inputs can be used ({reasons})")
+        order = sorted(self._records)
+        used = tuple(self._used[index] for index in order)
+        box = self.box
+        if box is None:
+            box = Box.empty()
+            for one in used:
+                box = box.hull(one.box())
+        chosen = tuple(alternates[index] for index in order)
+        _check_alternates(chosen, box)
+        records = tuple(self._records[index] for index in order)
+        return CoaddPlan(
+            box=box,
+            info=coadd_info(box, records, [one.info() for one in used], self.options, self.wcs),
+            inputs=used,
+            records=records,
+            skipped=tuple(sorted(self._skipped, key=lambda item: item.index)),
+            rules=rules,
+            options=self.options,
+            alternate_masks=chosen,
+        )
+
+
+_NOT_MEASURED = Quality(n_finite=-1, n_good=-1, mean_variance=math.nan, estimated=False)
+
+
+def _probe_is_good(one: CoaddInput, box: Box) -> bool:
+    """Whether the middle rows show finite pixels and some variance.
+
+    An input whose weight is given needs no more; only if they do not is all of it looked at.
+    """
+    middle = (box.y.start + box.y.stop - min(_PROBE_ROWS, box.y.size)) // 2
+    rows = Box.from_shape((_PROBE_ROWS, box.x.size), start=(middle, box.x.start)) & box
+    pixels = one.view(rows)
+    return bool(np.isfinite(pixels.image.array).any()) and not bool(
+        np.isnan(pixels.variance.array).all()
+    )
+
+
+def _unusable(found: Quality, weight: float | None) -> str | None:
+    """Why an input cannot be used, or None."""
+    if found.n_finite == 0:
+        return "no pixel is finite"
+    if weight is not None and not found.estimated:
+        return None
+    if math.isnan(found.mean_variance):
+        return "no pixel without a bad plane has a finite variance"
+    if not (found.mean_variance > 0 and math.isfinite(found.mean_variance)):
+        return f"its mean variance is {found.mean_variance:g}"
+    return None
+
+
+def _record(
+    index: int, one: CoaddInput, overlap: Box, found: Quality, weight: float | None
+) -> InputRecord:
+    info = one.info()
+    visit = info.visit_info
+    return InputRecord(
+        data_id=dict(one.data_id),
+        name=one.name,
+        index=index,
+        weight=1.0 / found.mean_variance if weight is None else weight,
+        mean_variance=found.mean_variance,
+        n_good=found.n_good,
+        box=overlap,
+        shift=(one.shift.y, one.shift.x),
+        factor=1.0 if one.calibration is None else one.calibration.mean,
+        variance_estimated=found.estimated,
+        filter="" if info.filter is None else str(info.filter),
+        exposure_time=math.nan if visit is None else visit.exposure_time,
+        mjd=math.nan if visit is None else visit.mjd,
+    )
+
+
+def _grid_of(refs: Sequence[WarpRef]) -> WCS | None:
+    """WCS of the first input that has one and can be read."""
+    for ref in refs:
+        try:
+            wcs = ref.info().wcs
+        except _UNREADABLE:
+            continue
+        if wcs is not None:
+            return wcs
+    return None
+
+
+def _one_each(name: str, values: Sequence[Any] | None, n: int) -> list[Any]:
+    """List with one item for each input; Nones when left out."""
+    if values is None:
+        return [None] * n
+    if len(values) != n:
+        raise ShapeError(f"{name}: {len(values)} for {n} inputs; one for each is needed")
+    return list(values)
+
+
+def _checked_weights(weights: Sequence[float] | None, n: int) -> list[float | None]:
+    given: list[float | None] = []
+    for index, value in enumerate(_one_each("weights", weights, n)):
+        if value is None:
+            given.append(None)
+            continue
+        if not (float(value) >= 0 and math.isfinite(float(value))):
+            raise OptionError(f"weights[{index}] = {value}: expected a finite number of at least 0")
+        given.append(float(value))
+    return given
+
+
+def _check_alternates(alternates: Sequence[AlternateMask | None], box: Box) -> None:
+    for one in alternates:
+        for plane, where in (one or {}).items():
+            shape = None if isinstance(where, (Mask, Image)) else np.shape(where)
+            if shape is not None and shape != box.shape:
+                raise ShapeError(
+                    f"alternate_masks: plane {plane} of shape {shape} for a coadd of {box.shape}"
+                )

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How good an input is: its finite pixels, and the clipped mean of its variance.
+
+Planes up to `WHOLE` pixels are handed to the statistics kernel as one. Larger ones are read block
+by block, once for each step: quartiles are exact (a radix histogram of the float32 bit patterns),
+sums run over blocks of a fixed size in order. Which way is taken depends on the plane alone, so
+that no memory budget changes a bit of a weight.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from deepcoadd.geometry import Box
+from deepcoadd.image import MaskedImage
+from deepcoadd.statistics import StatsOptions, statistics
+
+__all__ = ["WHOLE", "Quality", "blocks_of", "measure", "measure_in_blocks"]
+
+WHOLE = 20_000_000
+"""Pixels of the largest plane that is taken as one: 240 MB with image and mask."""
+
+_BLOCK = 2**20
+_SIGMA_OF_IQR = 0.741301109252802
+"""Standard deviation of a Gaussian per unit of its inter-quartile range."""
+
+Values = npt.NDArray[np.float32]
+Blocks = Callable[[], Iterator[Values]]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Numbers that decide whether, and with which weight, an input is used.
+
+    Parameters
+    ----------
+    n_finite : int
+        Finite pixels.
+    n_good : int
+        Finite pixels without a bad plane.
+    mean_variance : float
+        Clipped mean of the variance of the pixels without a bad plane; NaN if there are none.
+    estimated : bool
+        Whether the input has no variance (NaN throughout), so that `mean_variance` is the squared
+        robust scatter of its good pixels, 0.7413 times the inter-quartile range.
+    """
+
+    n_finite: int
+    n_good: int
+    mean_variance: float
+    estimated: bool
+
+
+def measure(pixels: MaskedImage, options: StatsOptions) -> Quality:
+    """Quality of pixels in memory; `options` brings the bad bits and the clipping."""
+    image, mask, variance = pixels.image.array, pixels.mask.array, pixels.variance.array
+    finite = np.isfinite(image)
+    n_finite = int(np.count_nonzero(finite))
+    np.logical_and(finite, (mask & np.int32(options.bad_bits)) == 0, out=finite)
+    n_good = int(np.count_nonzero(finite))
+    if bool(np.isnan(variance).all()):
+        iqr = statistics(image, mask, properties="IQRANGE", options=options).value()
+        return Quality(n_finite, n_good, (_SIGMA_OF_IQR * iqr) ** 2, True)
+    mean = statistics(variance, mask, properties="MEANCLIP", options=options).value()
+    return Quality(n_finite, n_good, mean, False)
+
+
+def blocks_of(box: Box) -> list[Box]:
+    """Blocks of whole rows, of a size that depends on nothing but the width."""
+    return list(box.tiles((max(1, _BLOCK // box.x.size), box.x.size)))
+
+
+def measure_in_blocks(
+    read: Callable[[Box], MaskedImage], box: Box, options: StatsOptions
+) -> Quality:
+    """Quality of the pixels of `box`, which are read block by block, several times."""
+    bad = np.int32(options.bad_bits)
+
+    def good(plane: str) -> Iterator[Values]:
+        for block in blocks_of(box):
+            pixels = read(block)
+            values = getattr(pixels, plane).array
+            yield values[((pixels.mask.array & bad) == 0) & np.isfinite(values)]
+
+    n_finite = n_good = n_variance = 0
+    for block in blocks_of(box):
+        pixels = read(block)
+        finite = np.isfinite(pixels.image.array)
+        n_finite += int(np.count_nonzero(finite))
+        n_good += int(np.count_nonzero(finite & ((pixels.mask.array & bad) == 0)))
+        n_variance += int(np.count_nonzero(~np.isnan(pixels.variance.array)))
+    if n_variance == 0:
+        q1, _, q3 = _quartiles(lambda: good("image"))[1]
+        return Quality(n_finite, n_good, (_SIGMA_OF_IQR * (q3 - q1)) ** 2, True)
+    mean = _clipped_mean(lambda: good("variance"), options)
+    return Quality(n_finite, n_good, mean, False)
+
+
+def _clipped_mean(blocks: Blocks, options: StatsOptions) -> float:
+    """Mean of the values that `options.n_iter` clipping passes keep."""
+    n, (q1, center, q3) = _quartiles(blocks)
+    half = options.sigma_clip * _SIGMA_OF_IQR * (q3 - q1)
+    result = center
+    for _ in range(options.n_iter):
+        kept, mean, variance = _moments(blocks, center, half)
+        if kept < min(2, n):
+            break
+        result = center = mean
+        if n > 1:
+            half = options.sigma_clip * math.sqrt(max(variance, 0.0))
+    return result
+
+
+def _moments(blocks: Blocks, center: float, half: float) -> tuple[int, float, float]:
+    """Count, mean and debiased variance of the values within `half` of `center`."""
+    n, s1, s2 = 0, 0.0, 0.0
+    for values in blocks():
+        d = values.astype(np.float64) - center
+        d = d[np.abs(d) <= half]
+        n, s1, s2 = n + d.size, s1 + float(d.sum()), s2 + float(d @ d)
+    if n < 2:
+        return n, center + s1 if n else math.nan, math.nan
+    return n, center + s1 / n, (s2 - s1 * s1 / n) / (n - 1)
+
+
+def _quartiles(blocks: Blocks) -> tuple[int, tuple[float, float, float]]:
+    """Count, and the exact quartiles with linear interpolation; NaN without values."""
+    high = np.zeros(2**16, np.int64)
+    for values in blocks():
+        high += np.bincount(_key(values) >> 16, minlength=2**16)
+    last = high.cumsum()
+    n = int(last[-1])
+    if n == 0:
+        return 0, (math.nan, math.nan, math.nan)
+    places = [f * (n - 1) for f in (0.25, 0.5, 0.75)]
+    ranks = sorted({min(math.floor(t) + i, n - 1) for t in places for i in (0, 1)})
+    group = {rank: int(np.searchsorted(last, rank, side="right")) for rank in ranks}
+    low = {b: np.zeros(2**16, np.int64) for b in group.values()}
+    for values in blocks():
+        key = _key(values)
+        for b, counts in low.items():
+            counts += np.bincount(key[(key >> 16) == b] & 0xFFFF, minlength=2**16)
+    value = {}
+    for rank, b in group.items():
+        before = int(last[b] - high[b])
+        within = int(np.searchsorted(low[b].cumsum(), rank - before, side="right"))
+        value[rank] = _value((b << 16) | within)
+    q = [
+        (math.floor(t) + 1 - t) * value[math.floor(t)]
+        + (t - math.floor(t)) * value[min(math.floor(t) + 1, n - 1)]
+        for t in places
+    ]
+    return n, (q[0], q[1], q[2])
+
+
+def _key(values: Values) -> npt.NDArray[np.uint32]:
+    """Unsigned integers that order like the float32 values."""
+    bits = np.ascontiguousarray(values).view(np.uint32)
+    return np.where(bits >> 31, ~bits, bits | np.uint32(2**31))
+
+
+def _value(key: int) -> float:
+    """Float32 value of a key."""
+    bits = key & 0x7FFFFFFF if key >> 31 else ~key & 0xFFFFFFFF
+    return float(np.array([bits], np.uint32).view(np.float32)[0])

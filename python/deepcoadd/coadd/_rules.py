@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What each mask plane does in a coadd, as bits of the coadd's dictionary."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from deepcoadd.coadd._options import AssembleOptions
+from deepcoadd.mask import DEFAULT_PLANES, Mask, MaskPlanes
+from deepcoadd.statistics import StatsOptions
+
+__all__ = ["MaskRules", "flag_inexact_psf", "known_bits", "mask_rules"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class MaskRules:
+    """Bits that steer a stack.
+
+    Parameters
+    ----------
+    planes : MaskPlanes
+        Dictionary of the coadd; it holds every plane of every input.
+    bad : int
+        A pixel with one of these bits is left out.
+    remove : int
+        Bits cleared in the inputs before they are combined.
+    thresholds : mapping of int to float
+        Bit number -> fraction of rejected weight above which the plane is set.
+    """
+
+    planes: MaskPlanes
+    bad: int
+    remove: int
+    thresholds: Mapping[int, float]
+
+    @property
+    def mask_map(self) -> tuple[tuple[int, int], ...]:
+        """Pairs (from, to): where an input was rejected and one has `from`, `to` is set."""
+        bits = self.planes.bitmask
+        clipped, edge = bits("CLIPPED"), bits("EDGE")
+        rejected = self.bad & ~bits("NO_DATA", "EDGE", "CLIPPED")
+        return (
+            (rejected, bits("REJECTED")),
+            (edge, bits("SENSOR_EDGE")),
+            (clipped, clipped),
+        )
+
+    def stats_options(
+        self, options: AssembleOptions, thresholds: Mapping[int, float]
+    ) -> StatsOptions:
+        """Options of the stack kernel, with those thresholds that matter."""
+        return StatsOptions(
+            sigma_clip=options.sigma_clip,
+            n_iter=options.n_iter,
+            bad_bits=self.bad,
+            no_data_bits=self.planes.bitmask("NO_DATA"),
+            error_from_input_variance=options.error_from_input_variance,
+            propagation_thresholds=thresholds,
+        )
+
+
+def mask_rules(
+    dictionaries: Iterable[MaskPlanes],
+    options: AssembleOptions,
+    *,
+    extra_planes: Iterable[str] = (),
+    bad_bits: int | None = None,
+) -> MaskRules:
+    """Rules for inputs with the given mask dictionaries.
+
+    Parameters
+    ----------
+    dictionaries : iterable of MaskPlanes
+        Of the inputs.
+    options : AssembleOptions
+        Names of planes.
+    extra_planes : iterable of str
+        Planes that masks given by the caller bring.
+    bad_bits : int, optional
+        Bits of the coadd's dictionary that take the place of ``options.bad_planes``.
+
+    Raises
+    ------
+    MaskPlaneError
+        A plane of the propagation thresholds is unknown, or there are more than 32 planes.
+    """
+    planes = DEFAULT_PLANES
+    for dictionary in dictionaries:
+        planes = planes.merged_with(dictionary)
+    planes = planes.with_planes(*extra_planes)
+    return MaskRules(
+        planes=planes,
+        bad=known_bits(planes, options.bad_planes, "bad_planes") if bad_bits is None else bad_bits,
+        remove=known_bits(planes, options.remove_planes, "remove_planes"),
+        thresholds={planes[name]: t for name, t in options.propagation_thresholds.items()},
+    )
+
+
+def known_bits(planes: MaskPlanes, names: Iterable[str], option: str) -> int:
+    """Bits of the planes that exist; each unknown name is warned of once."""
+    names = tuple(dict.fromkeys(names))
+    for name in names:
+        if name not in planes:
+            _log.warning("%s: no input has a mask plane %r; it is ignored", option, name)
+    return planes.known_bitmask(names)
+
+
+def flag_inexact_psf(mask: Mask) -> None:
+    """Set INEXACT_PSF, in place, where SENSOR_EDGE, CLIPPED or REJECTED is set."""
+    where = mask.has("SENSOR_EDGE", "CLIPPED", "REJECTED")
+    np.bitwise_or(
+        mask.array, np.int32(mask.planes.bitmask("INEXACT_PSF")), out=mask.array, where=where
+    )

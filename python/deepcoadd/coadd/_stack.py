@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One tile of a coadd: its inputs made ready, then one call of the stack kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from deepcoadd._core import mask as _core_mask
+from deepcoadd.coadd._prepare import AlternateMask, CoaddPlan
+from deepcoadd.coadd._rules import MaskRules, flag_inexact_psf
+from deepcoadd.geometry import Box
+from deepcoadd.image import Image, MaskedImage
+from deepcoadd.mask import Mask
+from deepcoadd.statistics import StackDiagnostics, StackPlanes, stack_planes
+
+__all__ = ["TileWork", "rows_of", "stack_tile", "with_alternate"]
+
+
+@dataclass
+class TileWork:
+    """Everything that the stack of one tile needs.
+
+    Parameters
+    ----------
+    plan : CoaddPlan
+        The coadd.
+    box : Box
+        Pixels of the tile.
+    pixels : list of MaskedImage or None
+        For each input of the plan the pixels of the tile, conformed to the planes of the coadd,
+        with its alternate mask, and not to be changed; None for one that lies elsewhere.
+    out : StackPlanes
+        Views of the output planes at the tile.
+    """
+
+    plan: CoaddPlan
+    box: Box
+    pixels: list[MaskedImage | None]
+    out: StackPlanes
+
+
+def rows_of(planes: StackPlanes, rows: slice) -> StackPlanes:
+    """Views of some rows of output planes."""
+    views: dict[str, Any] = {
+        name: None if plane is None else plane[rows] for name, plane in vars(planes).items()
+    }
+    return StackPlanes(**views)
+
+
+def stack_tile(work: TileWork) -> StackDiagnostics:
+    """Combine the inputs of one tile into ``work.out``; see `deepcoadd.coadd.assemble`."""
+    plan, rules, out = work.plan, work.plan.rules, work.out
+    assert out.mask is not None  # allocated by the assembler
+    assert out.n_point is not None
+    images, weights = _gathered(work)
+    early = rules.remove & (rules.bad | _set_by_kernel(rules))
+    if early:
+        # Removal changes which pixels are good, or would take away what the kernel sets.
+        out.n_point[...] = 0
+        for pixels in images:
+            _core_mask.count_unmasked(pixels.mask.array, pixels.image.array, rules.bad, out.n_point)
+        images = [_without_planes(pixels, early) for pixels in images]
+    late = rules.remove & ~early
+    thresholds = {b: t for b, t in rules.thresholds.items() if not _has_bit(rules.remove, b)}
+    totals = stack_planes(
+        [_contiguous(pixels.image.array) for pixels in images],
+        [_contiguous(pixels.mask.array) for pixels in images],
+        [_contiguous(pixels.variance.array) for pixels in images],
+        plan.options.statistic,
+        rules.stats_options(plan.options, thresholds),
+        weights,
+        clipped_bits=rules.planes.bitmask("CLIPPED"),
+        mask_map=[(a & ~late, b) for a, b in rules.mask_map],
+        out=StackPlanes(**{**vars(out), "n_point": None}) if early else out,
+    )
+    if late:
+        _core_mask.set_and_clear(out.mask, 0, late)
+    flag_inexact_psf(Mask(out.mask, work.box, rules.planes))
+    return totals
+
+
+def _has_bit(bits: int, number: int) -> bool:
+    """Whether bit `number` is set in a signed 32-bit word."""
+    return bool((bits >> number) & 1)
+
+
+def _set_by_kernel(rules: MaskRules) -> int:
+    """Bits that the stack writes whatever the inputs carry."""
+    return rules.planes.bitmask("NO_DATA", "CLIPPED", "REJECTED", "SENSOR_EDGE")
+
+
+def _gathered(work: TileWork) -> tuple[list[MaskedImage], list[float]]:
+    """Pixels and weights to stack.
+
+    Inputs that lie outside of the tile count together as one sample without data: it is never
+    good, but like the pixels of a larger input it lets rejected planes through.
+    """
+    plan, rules = work.plan, work.plan.rules
+    # Where a threshold asks for the weight of NO_DATA, the order of the sum must not change.
+    apart = rules.planes["NO_DATA"] in rules.thresholds
+    images: list[MaskedImage] = []
+    weights: list[float] = []
+    outside = 0.0
+    for pixels, weight in zip(work.pixels, plan.weights, strict=True):
+        if pixels is None and not apart:
+            outside += weight
+            continue
+        images.append(MaskedImage.no_data(work.box, rules.planes) if pixels is None else pixels)
+        weights.append(weight)
+    if outside > 0:
+        images.append(MaskedImage.no_data(work.box, rules.planes))
+        weights.append(outside)
+    return images, weights
+
+
+def with_alternate(pixels: MaskedImage, alternate: AlternateMask, box: Box) -> MaskedImage:
+    """The same pixels with a copy of the mask in which an alternate mask is set.
+
+    Parameters
+    ----------
+    pixels : MaskedImage
+        Of any box; its planes hold those of `alternate`.
+    alternate : mapping
+        Plane name -> bool array of `box`, or a `Mask` or `Image` (set where not 0) of any box.
+    box : Box
+        Box of the coadd.
+    """
+    mask = pixels.mask.copy()
+    for plane, where in alternate.items():
+        here, flags = (where.box, where.array) if isinstance(where, (Mask, Image)) else (box, where)
+        both = mask.box & here
+        if not both.is_empty:
+            mask[both].set(plane, np.asarray(flags)[both.slices_within(here)] != 0)
+    return MaskedImage(pixels.image, mask, pixels.variance)
+
+
+def _without_planes(pixels: MaskedImage, bits: int) -> MaskedImage:
+    """The same pixels with a copy of the mask in which `bits` are cleared."""
+    mask = Mask(pixels.mask.array & np.int32(~bits), pixels.box, pixels.planes)
+    return MaskedImage(pixels.image, mask, pixels.variance)
+
+
+def _contiguous(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array itself when its columns are contiguous, as the kernel needs them."""
+    if array.shape[1] <= 1 or array.strides[1] == array.itemsize:
+        return array
+    return np.ascontiguousarray(array)

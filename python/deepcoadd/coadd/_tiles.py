@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Work by strips of whole rows, the next one being read while one is computed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, TypeVar
+
+from deepcoadd.geometry import Box
+
+__all__ = ["BYTES_PER_SAMPLE", "prefetched", "strips"]
+
+BYTES_PER_SAMPLE = 12
+"""Bytes of one pixel of one masked image: image, mask and variance."""
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+def strips(box: Box, n_inputs: int, *, budget: int, max_rows: int) -> list[Box]:
+    """Strips of whole rows, two of which fit into a budget of memory.
+
+    Parameters
+    ----------
+    box : Box
+        What the strips cover, from its first row on.
+    n_inputs : int
+        Number of inputs of which a strip must hold pixels.
+    budget : int
+        Bytes; at least one row is taken whatever the budget.
+    max_rows : int
+        Most rows of a strip.
+    """
+    per_row = 2 * max(n_inputs, 1) * box.x.size * BYTES_PER_SAMPLE
+    rows = max(1, min(max_rows, budget // per_row))
+    return list(box.tiles((rows, box.x.size)))
+
+
+class _Reading(Generic[Job, Result]):
+    """One job in a thread of its own; the thread never keeps the process alive."""
+
+    def __init__(self, read: Callable[[Job], Result], job: Job) -> None:
+        self.job = job
+        self._read = read
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="deepcoadd-read", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._value = self._read(self.job)
+        except BaseException as error:  # handed to the caller's thread, which raises it
+            self._error = error
+
+    def result(self) -> Result:
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+
+def prefetched(jobs: Iterable[Job], read: Callable[[Job], Result]) -> Iterator[tuple[Job, Result]]:
+    """Read each job in order, one ahead of the caller, in a daemon thread.
+
+    An exception of `read` is raised when its job comes up. When the caller stops early (an error,
+    Ctrl-C), the one reading under way is left to itself and nothing waits for it.
+    """
+    ahead: _Reading[Job, Result] | None = None
+    for job in jobs:
+        if ahead is None:
+            ahead = _Reading(read, job)
+            continue
+        done, result = ahead.job, ahead.result()
+        ahead = _Reading(read, job)
+        yield done, result
+        del result  # else three readings would be alive at once
+    if ahead is not None:
+        yield ahead.job, ahead.result()
