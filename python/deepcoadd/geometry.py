@@ -89,9 +89,12 @@ class Interval:
         return Interval(min(self.start, other.start), max(self.stop, other.stop))
 
     def contains(self, other: Interval | float) -> bool:
-        """Whether an interval, or the pixel a position falls in, lies wholly inside."""
+        """Whether an interval, or the pixel a position falls in, lies wholly inside.
+
+        Every interval contains the empty one; no interval contains NaN.
+        """
         if isinstance(other, Interval):
-            return self.start <= other.start and other.stop <= self.stop
+            return not other.size or (self.start <= other.start and other.stop <= self.stop)
         return self.start - 0.5 <= other < self.stop - 0.5
 
     def dilated_by(self, n: int) -> Interval:
@@ -123,6 +126,9 @@ class Box(BoxNames):
     x: Interval
 
     def __post_init__(self) -> None:
+        for name, part in (("y", self.y), ("x", self.x)):
+            if not isinstance(part, Interval):
+                raise OptionError(f"{name} = {part!r}: expected an Interval; see Box.from_shape")
         if not self.y.size or not self.x.size:
             object.__setattr__(self, "y", Interval(0, 0))
             object.__setattr__(self, "x", Interval(0, 0))

@@ -33,13 +33,19 @@ class Image(ImageNames):
     ------
     ShapeError
         The array is not 2-D or does not have the shape of the box.
+    OptionError
+        It is not a numpy array of real numbers of native byte order.
     """
 
     __slots__ = ("array", "box")
 
     def __init__(self, array: npt.NDArray[Any], box: Box | None = None) -> None:
+        if not isinstance(array, np.ndarray) or np.ma.isMaskedArray(array):
+            raise OptionError(f"image: expected a numpy array, got {type(array).__name__}")
         if array.ndim != 2:
             raise ShapeError(f"image: expected a 2-D array, got shape {array.shape}")
+        if array.dtype.kind not in "fiub" or not array.dtype.isnative:
+            raise OptionError(f"image: expected native numbers, got dtype {array.dtype}")
         self.array = array
         self.box = Box.from_shape(array.shape) if box is None else box
         if self.box.shape != array.shape and not (self.box.is_empty and array.size == 0):
@@ -116,9 +122,10 @@ class MaskedImage(MaskedImageNames):
         Parameters
         ----------
         image : (ny, nx) array_like
-            Pixels; kept without a copy when they are float32 of native byte order.
+            Pixels; kept without a copy when they are float32 of native byte order. What float32
+            cannot hold becomes an infinity.
         mask : (ny, nx) array_like of integer, optional
-            Bit fields; no bit set when left out.
+            Bit fields; no bit set when left out. Of a boolean array True sets bit 0 (BAD).
         variance : (ny, nx) array_like or float, optional
             Variance of the pixels; NaN (unknown) when left out.
         box, start : Box or (y0, x0), optional
@@ -131,7 +138,8 @@ class MaskedImage(MaskedImageNames):
         ShapeError
             Shapes differ, or an array is not 2-D.
         OptionError
-            The mask is not of an integer type, or needs more than 32 bits.
+            Pixels are not real numbers, or in a masked array; the mask is not of an integer type,
+            or needs more than 32 bits.
         """
         pixels = _plane("image", image, np.float32)
         box = Box.from_shape(pixels.shape, start=start) if box is None else box
@@ -213,12 +221,17 @@ class MaskedImage(MaskedImageNames):
 
 def _plane(name: str, values: npt.ArrayLike, dtype: type[Scalar]) -> npt.NDArray[Scalar]:
     """2-D array of `dtype`, not copied when it is one already."""
+    if np.ma.isMaskedArray(values):
+        raise OptionError(f"{name}: masked array; give array.filled(numpy.nan), or its mask apart")
     array = np.asarray(values)
     if array.dtype.kind not in "fiub":
         raise OptionError(f"{name}: expected numbers, got dtype {array.dtype}")
     if array.ndim != 2:
         raise ShapeError(f"{name}: expected a 2-D array, got shape {array.shape}")
-    return np.ascontiguousarray(array, dtype=dtype) if array.dtype != dtype else array
+    if array.dtype == dtype:
+        return array
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, dtype=dtype)
 
 
 def _mask_plane(values: npt.ArrayLike) -> npt.NDArray[np.int32]:

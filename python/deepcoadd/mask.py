@@ -64,7 +64,9 @@ class MaskPlanes(Mapping[str, int]):
     Raises
     ------
     MaskPlaneError
-        More than 32 planes, two names with one bit, or a bit outside 0..31.
+        More than 32 planes, a name twice, two names with one bit, or a bit outside 0..31.
+    OptionError
+        `planes` is a single string.
 
     Examples
     --------
@@ -80,10 +82,15 @@ class MaskPlanes(Mapping[str, int]):
         planes: Mapping[str, int] | Iterable[str],
         descriptions: Mapping[str, str] | None = None,
     ) -> None:
+        if isinstance(planes, str):
+            raise OptionError(f"planes = {planes!r}: expected a mapping or a list of names")
         if isinstance(planes, Mapping):
-            bits = {str(name): int(bit) for name, bit in planes.items()}
+            bits = {str(name): _bit_number(str(name), bit) for name, bit in planes.items()}
         else:
-            bits = {str(name): bit for bit, name in enumerate(planes)}
+            names = [str(name) for name in planes]
+            bits = {name: bit for bit, name in enumerate(names)}
+            if len(bits) < len(names):
+                raise MaskPlaneError(f"a mask plane is named twice: {', '.join(names)}")
         _check_planes(bits)
         known = {**_DESCRIPTIONS, **(descriptions or {})}
         self._bits = bits
@@ -170,6 +177,14 @@ class MaskPlanes(Mapping[str, int]):
         return self.with_planes(*other)
 
 
+def _bit_number(name: str, bit: Any) -> int:
+    """Bit as an int; refuse what is not an integer."""
+    try:
+        return operator.index(bit)
+    except TypeError:
+        raise MaskPlaneError(f"mask plane {name!r} has bit {bit!r}; allowed are 0 to 31") from None
+
+
 def _check_planes(bits: Mapping[str, int]) -> None:
     """Refuse bits out of range and bits with two names."""
     if len(bits) > MAX_PLANES:
@@ -206,7 +221,7 @@ class Mask(MaskNames):
     ShapeError
         The array is not 2-D or does not have the shape of the box.
     OptionError
-        The array is not int32.
+        The array is not a numpy array of int32.
     """
 
     __slots__ = ("array", "box", "planes")
@@ -217,6 +232,8 @@ class Mask(MaskNames):
         box: Box | None = None,
         planes: MaskPlanes = DEFAULT_PLANES,
     ) -> None:
+        if not isinstance(array, np.ndarray) or np.ma.isMaskedArray(array):
+            raise OptionError(f"mask: expected a numpy array, got {type(array).__name__}")
         if array.ndim != 2:
             raise ShapeError(f"mask: expected a 2-D array, got shape {array.shape}")
         if array.dtype != np.int32:
@@ -245,7 +262,17 @@ class Mask(MaskNames):
         return np.asarray(self.array & np.int32(self.planes.bitmask(*names))).astype(bool)
 
     def set(self, name: str, where: npt.NDArray[np.bool_] | tuple[slice, slice]) -> None:
-        """Set a plane, in place, where a boolean array (or pair of slices) says."""
+        """Set a plane, in place, where a boolean array (or pair of slices) says.
+
+        Raises
+        ------
+        MaskPlaneError
+            The plane is unknown.
+        ShapeError
+            The boolean array does not have the shape of the mask.
+        """
+        if not isinstance(where, tuple) and where.shape != self.array.shape:
+            raise ShapeError(f"where: shape {where.shape}, but the mask has {self.array.shape}")
         self.array[where] |= np.int32(self.planes.bitmask(name))
 
     def clear(self, *names: str) -> None:
@@ -253,7 +280,9 @@ class Mask(MaskNames):
         self.array &= np.int32(~self.planes.bitmask(*names))
 
     def conformed_to(self, planes: MaskPlanes) -> Mask:
-        """Mask whose bits follow `planes`; a copy unless they agree already.
+        """Mask whose bits follow `planes`; see `conformed_bits`.
+
+        The pixels are shared when none has to change.
 
         Raises
         ------
@@ -276,22 +305,31 @@ class Mask(MaskNames):
 def conformed_bits(
     bits: npt.NDArray[np.int32], source: MaskPlanes, target: MaskPlanes
 ) -> npt.NDArray[np.int32]:
-    """Mask words re-mapped from one dictionary to another; the input itself if nothing moves.
+    """Mask words re-mapped from one dictionary to another.
 
     Parameters
     ----------
     bits : (ny, nx) int32 array
-        Words that follow `source`. Bits without a name are dropped when a bit has to move.
+        Words that follow `source`. Bits that `source` does not name mean nothing: unless the
+        dictionaries are equal they are dropped, lest they mean something in `target`.
     source, target : MaskPlanes
         `target` must hold every name of `source`.
 
     Returns
     -------
     (ny, nx) int32 array
+        `bits` itself when no pixel changes.
+
+    Raises
+    ------
+    MaskPlaneError
+        A name of `source` is missing in `target`.
     """
     moved = {name: bit for name, bit in source.items() if target[name] != bit}
     if not moved:
-        return bits
+        nameless = ~source.bitmask(*source)
+        if source == target or not int(np.bitwise_or.reduce(bits, axis=None)) & nameless:
+            return bits
     keep = source.bitmask(*(name for name in source if name not in moved))
     out = bits & np.int32(keep)
     for name, bit in moved.items():

@@ -13,7 +13,7 @@ import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 from astropy.coordinates import SkyCoord
-from astropy.wcs import WCS, Sip
+from astropy.wcs import WCS, DistortionLookupTable, Sip
 from astropy.wcs.utils import pixel_to_skycoord, proj_plane_pixel_scales, skycoord_to_pixel
 
 from deepcoadd.errors import NoDataError
@@ -33,19 +33,34 @@ __all__ = [
 def shifted(wcs: WCS, *, y: float, x: float) -> WCS:
     """Copy of a WCS whose pixel positions are larger by (y, x).
 
-    The SIP polynomials keep a reference pixel of their own, which moves too.
+    The SIP polynomials and the tables of distortions keep reference pixels of their own, which
+    move too.
     """
     out = wcs.deepcopy()
     out.wcs.crpix = np.add(wcs.wcs.crpix, (x, y))
     if wcs.sip is not None:
         sip = wcs.sip
         out.sip = Sip(sip.a, sip.b, sip.ap, sip.bp, np.add(sip.crpix, (x, y)))
+    for name in ("cpdis1", "cpdis2", "det2im1", "det2im2"):
+        table = getattr(wcs, name)
+        if table is not None:
+            place = np.add(table.crval, (x, y))
+            moved = DistortionLookupTable(table.data, table.crpix, place, table.cdelt)
+            setattr(out, name, moved)
     out.wcs.set()
     return out
 
 
 def pixel_scale(wcs: WCS) -> float:
-    """Geometric mean size of a pixel, in arcsec."""
+    """Geometric mean size of a pixel, in arcsec.
+
+    Raises
+    ------
+    NoDataError
+        The WCS has no celestial axes.
+    """
+    if not wcs.has_celestial:
+        raise NoDataError(f"the WCS has no celestial axes: {', '.join(wcs.wcs.ctype)}")
     scales = proj_plane_pixel_scales(wcs.celestial)
     return math.sqrt(float(scales[0]) * float(scales[1])) * 3600.0
 

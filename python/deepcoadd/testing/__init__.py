@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What tests and examples need: simulated skies, comparisons, slow and readable references."""
 
+from deepcoadd.testing.asserts import (
+    assert_masked_images_close,
+    assert_masks_equal,
+    assert_planes_close,
+)
 from deepcoadd.testing.simulate import (
     PRESETS,
     Scene,
@@ -14,6 +19,9 @@ __all__ = [
     "PRESETS",
     "Scene",
     "SceneOptions",
+    "assert_masked_images_close",
+    "assert_masks_equal",
+    "assert_planes_close",
     "simulate_scene",
     "simulate_visits",
     "simulate_warps",
