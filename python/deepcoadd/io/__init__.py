@@ -3,12 +3,16 @@
 
 from deepcoadd.io._atomic import atomic_path
 from deepcoadd.io._handles import FitsRef, open_warp, open_warps, read
+from deepcoadd.io._mask_maps import MaskMap
 from deepcoadd.io._options import ReadOptions
 from deepcoadd.io._registry import format_names, register_format
+from deepcoadd.io._single import BackgroundPlanes, read_background_planes, read_image, read_mask
 from deepcoadd.io._write import TileWriter, write, writer
 
 __all__ = [
+    "BackgroundPlanes",
     "FitsRef",
+    "MaskMap",
     "ReadOptions",
     "TileWriter",
     "atomic_path",
@@ -16,6 +20,9 @@ __all__ = [
     "open_warp",
     "open_warps",
     "read",
+    "read_background_planes",
+    "read_image",
+    "read_mask",
     "register_format",
     "write",
     "writer",

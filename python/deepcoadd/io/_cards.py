@@ -117,7 +117,13 @@ def parse_unit(text: Any) -> u.UnitBase | None:
     name = str(text or "").strip()
     if not name:
         return None
-    known = {"counts": "count", "electrons": "electron", "e-": "electron", "dn": "adu"}
+    known = {
+        "counts": "count",
+        "electrons": "electron",
+        "e-": "electron",
+        "dn": "adu",
+        "dns": "adu",
+    }
     name = known.get(name.lower(), name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", u.UnitsWarning)

@@ -16,9 +16,10 @@ from deepcoadd.geometry import Box
 from deepcoadd.image import MaskedImage
 from deepcoadd.io._hdus import scan_hdus
 from deepcoadd.io._layout import Layout
+from deepcoadd.io._opened import Opened
 from deepcoadd.io._options import Noise, PathLike, ReadOptions
 from deepcoadd.io._pool import FilePool, shared_pool
-from deepcoadd.io._registry import Opened, plan
+from deepcoadd.io._registry import plan
 from deepcoadd.io._target import HduName, parse_target
 
 __all__ = ["FitsRef", "open_warp", "open_warps", "read"]
@@ -116,6 +117,7 @@ def _companions(found: Layout | Exposure) -> tuple[Path, ...]:
     """Other files that a layout reads from."""
     if isinstance(found, Exposure):
         return ()
+    # A variance that is computed from the image has no plane of its own.
     sources = (getattr(found.mask, "plane", None), getattr(found.variance, "plane", None))
     paths = {source.path for source in sources if source is not None}
     return tuple(sorted(paths - {found.image.path}))

@@ -33,6 +33,16 @@ Words = npt.NDArray[np.int32]
 class MaskSource(Protocol):
     """Something that gives the mask of a section."""
 
+    @property
+    def plane(self) -> Plane:
+        """Plane of the file."""
+        ...
+
+    @property
+    def target(self) -> MaskPlanes:
+        """Dictionary handed out (sections with unknown bits may extend it)."""
+        ...
+
     def read(self, pool: FilePool, rows: slice, columns: slice) -> tuple[Words, MaskPlanes]:
         """Words of a section (int32, new) and the dictionary they follow."""
         ...

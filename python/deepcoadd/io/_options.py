@@ -51,16 +51,17 @@ class ReadOptions:
     noise: Noise | None = None
 
     def __post_init__(self) -> None:
-        given = [name for name in ("variance", "weight", "noise") if getattr(self, name)]
+        sources = ("variance", "weight", "noise")
+        given = [name for name in sources if getattr(self, name) is not None]
         if len(given) > 1:
             raise OptionError(f"{' and '.join(given)} given: one source of variance is allowed")
         if self.noise is not None:
             _check_noise(self.noise)
 
     @property
-    def has_companions(self) -> bool:
-        """Whether a plane is to come from somewhere the file does not say itself."""
-        return bool(self.mask or self.variance or self.weight or self.noise is not None)
+    def gives_variance(self) -> bool:
+        """Whether the caller says where the variance comes from."""
+        return any(value is not None for value in (self.variance, self.weight, self.noise))
 
 
 def _check_noise(noise: Noise) -> None:

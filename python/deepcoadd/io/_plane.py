@@ -81,7 +81,7 @@ class Plane:
         if self.scale == 1 and self.zero == offset:
             return np.dtype(unsigned)
         plain = self.scale == 1 and self.zero == 0
-        if plain and "BLANK" not in self.hdu.cards:
+        if plain and self._blank is None:
             return np.dtype(_TYPES[self.hdu.bitpix]).newbyteorder("=")
         return np.dtype(np.float32 if self.hdu.bitpix in (8, 16, -32) else np.float64)
 
@@ -165,7 +165,12 @@ class Plane:
 
     @property
     def _as_stored(self) -> bool:
-        return self.scale == 1 and self.zero == 0 and "BLANK" not in self.hdu.cards
+        return self.scale == 1 and self.zero == 0 and self._blank is None
+
+    @property
+    def _blank(self) -> Any:
+        """Code of pixels without a value; only integers have one."""
+        return self.hdu.get("BLANK") if self.hdu.bitpix > 0 else None
 
     def _decode(self, raw: npt.NDArray[Any], out: npt.NDArray[Any]) -> None:
         """Values of coded pixels, without a copy where there is no code."""
@@ -180,9 +185,8 @@ class Plane:
                 out[...] = (wide + np.asarray(int(self.zero), wide.dtype)).astype(self.dtype)
             return
         values = raw.astype(np.float64) * self.scale + self.zero
-        blank = self.hdu.get("BLANK")
-        if blank is not None and self.hdu.bitpix > 0:
-            values[raw == blank] = np.nan
+        if self._blank is not None:
+            values[raw == self._blank] = np.nan
         with np.errstate(over="ignore"):
             out[...] = values
 

@@ -3,41 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from deepcoadd.errors import OptionError
 from deepcoadd.exposure import Exposure
-from deepcoadd.io import _afw
-from deepcoadd.io._hdus import Hdu
+from deepcoadd.io import _afw, _foreign
+from deepcoadd.io._companions import with_companions
 from deepcoadd.io._layout import Layout
-from deepcoadd.io._options import ReadOptions
-from deepcoadd.io._pool import FilePool
+from deepcoadd.io._opened import Opened
 
 __all__ = ["format_names", "plan", "register_format"]
-
-
-@dataclass(frozen=True)
-class Opened:
-    """What a format gets to see.
-
-    Parameters
-    ----------
-    path : Path
-        File.
-    hdus : sequence of Hdu
-        Its HDUs.
-    options : ReadOptions
-        Wishes of the caller.
-    pool : FilePool
-        Open files, for tables and companions.
-    """
-
-    path: Path
-    hdus: Sequence[Hdu]
-    options: ReadOptions
-    pool: FilePool
 
 
 @dataclass(frozen=True)
@@ -49,9 +26,22 @@ class Format:
     plan: Callable[[Opened], Layout | Exposure]
 
 
+def _has_uncertainty(opened: Opened) -> bool:
+    return any(_foreign.uncertainty_kind(hdu) for hdu in opened.images)
+
+
 _USER: list[Format] = []
 _BUILT_IN = [
+    Format("lsst-images", lambda o: "DATAMODL" in o.primary, _foreign.lsst_images),
     Format("afw", lambda o: _afw.detect(o.hdus), lambda o: _afw.layout(o.hdus, o.path)),
+    Format("ccddata", _has_uncertainty, _foreign.ccd_data),
+    Format("decam", lambda o: bool(_foreign.PIPELINE.search(o.path.name)), _foreign.pipeline),
+    Format(
+        "legacysurvey", lambda o: bool(_foreign.LEGACY.match(o.path.name)), _foreign.legacy_survey
+    ),
+    Format("ztf", lambda o: bool(_foreign.ZTF.search(o.path.name)), _foreign.ztf),
+    Format("swarp", _foreign.has_weight_file, _foreign.swarp),
+    Format("bare", lambda o: True, _foreign.bare),
 ]
 
 
@@ -99,5 +89,6 @@ def plan(opened: Opened) -> Layout | Exposure:
     wanted = opened.options.format
     for known in (*_USER, *_BUILT_IN):
         if known.name == wanted or (wanted == "auto" and known.detect(opened)):
-            return known.plan(opened)
+            found = known.plan(opened)
+            return found if isinstance(found, Exposure) else with_companions(opened, found)
     raise OptionError(f"format = {wanted!r}; allowed are auto, {', '.join(format_names())}")

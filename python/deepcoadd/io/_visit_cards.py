@@ -40,6 +40,7 @@ _TEXTS = {
     "REASON": "observation_reason",
     "OBJECT": "target",
 }
+_UNIX_ZERO_MJD = 40587.0
 _ROTATION_TYPES = ("UNKNOWN", "SKY", "HORIZON", "MOUNT")
 VISIT_CARDS = (
     frozenset(_NUMBERS)
@@ -83,7 +84,7 @@ def visit_of(cards: Mapping[str, Any], where: str) -> VisitInfo | None:
         id=_integer(cards, "IDNUM"),
         date=_date(cards, where),
         rotation_type=rotation,
-        observatory=_observatory(cards),
+        observatory=_observatory(cards, where),
         weather=Weather(
             _number(cards, "AIRTEMP") * u.deg_C,
             _number(cards, "AIRPRESS") * u.Pa,
@@ -124,15 +125,20 @@ def _date(cards: Mapping[str, Any], where: str) -> Time | None:
                 return None
             return Time(str(new).strip(), format="isot", scale=system.lower()).tai
         if old is not None:
-            return Time(str(old).strip().rstrip("Z"), format="isot", scale="utc").tai
+            date = Time(str(old).strip().rstrip("Z"), format="isot", scale="utc").tai
+            # Old files say "unknown" by the zero of Unix time.
+            return None if abs(date.mjd - _UNIX_ZERO_MJD) < 1e-3 else date
     except ValueError as error:
         _log.warning("%s: the date cannot be read: %s", where, error)
     return None
 
 
-def _observatory(cards: Mapping[str, Any]) -> EarthLocation | None:
+def _observatory(cards: Mapping[str, Any], where: str) -> EarthLocation | None:
     place = [_number(cards, key) for key in ("OBS-LONG", "OBS-LAT", "OBS-ELEV")]
     if not all(math.isfinite(value) for value in place[:2]):
+        return None
+    if abs(place[1]) > 90:
+        _log.warning("%s: OBS-LAT = %s is no latitude; the place is left out", where, place[1])
         return None
     height = place[2] if math.isfinite(place[2]) else 0.0
     return EarthLocation.from_geodetic(place[0] * u.deg, place[1] * u.deg, height * u.m)
