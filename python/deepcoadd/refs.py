@@ -8,6 +8,7 @@ Butler) is decided by whoever makes the reference.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 from deepcoadd.errors import OptionError, ShapeError
@@ -63,6 +64,8 @@ class ExposureRef:
         Identification; by default the visit of its visit information.
     """
 
+    in_memory = True
+
     def __init__(self, exposure: Exposure, data_id: Mapping[str, Any] | None = None) -> None:
         self.exposure = exposure
         visit = exposure.info.visit_info
@@ -102,13 +105,17 @@ class HandleRef:
     Parameters
     ----------
     handle : object
-        `get()` returns an exposure (ours, or one with the documented getters) and
-        `get(parameters={"bbox": box})` a part of it; handles without parameters are cut here.
+        `get()` returns an exposure (ours, or one with the documented getters). Where the storage
+        class says so, ``get(component="bbox")`` returns its box and
+        ``get(parameters={"bbox": box})`` a part of it, and only parts are read. Handles that can
+        do neither are read once and kept.
     """
 
     def __init__(self, handle: Any) -> None:
         self.handle = handle
         self._whole: Exposure | None = None
+        self._box: Box | None = None
+        self._info: ExposureInfo | None = None
 
     @property
     def data_id(self) -> Mapping[str, Any]:
@@ -116,30 +123,54 @@ class HandleRef:
         data_id = self.handle.dataId
         return dict(getattr(data_id, "mapping", data_id) or {})
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether the whole exposure has been read and is kept."""
+        return self._whole is not None
+
     def box(self) -> Box:
         """Box of the exposure."""
-        return self._exposure().box
+        if self._box is None:
+            self._box = (
+                _as_box(self.handle.get(component="bbox"))
+                if self._reads_parts()
+                else self._exposure().box
+            )
+        return self._box
 
     def info(self) -> ExposureInfo:
-        """Everything but the pixels."""
-        return self._exposure().info
+        """Everything but the pixels; of a handle that reads parts, one pixel is read for it."""
+        if self._info is None:
+            self._info = self._read_info()
+        return self._info
 
     def read(self, box: Box | None = None) -> MaskedImage:
         """Pixels of `box`; a copy."""
-        if box is None:
-            return self._exposure().masked_image.copy()
+        return self.view(self.box() if box is None else box).copy()
+
+    def view(self, box: Box) -> MaskedImage:
+        """Pixels of `box`, which must not be changed."""
         if not self._reads_parts():
-            return self._exposure().masked_image[box].copy()
+            return self._exposure().masked_image[box]
         part = _as_exposure(self.handle.get(parameters={"bbox": box}))
         if part.box != box:
             raise ShapeError(f"{name_of(self)}: asked for box {box}, the handle gave {part.box}")
-        return part.masked_image.copy()
+        return part.masked_image
+
+    def _read_info(self) -> ExposureInfo:
+        box = self.box()
+        if box.is_empty or not self._reads_parts():
+            return self._exposure().info
+        pixel = Box.from_shape((1, 1), start=box.start)
+        return replace(_as_exposure(self.handle.get(parameters={"bbox": pixel})).info, box=box)
 
     def _reads_parts(self) -> bool:
-        """Whether the storage class of the handle knows the parameter `bbox`."""
+        """Whether the storage class of the handle knows box and parts of an exposure."""
         storage = getattr(getattr(self.handle, "ref", None), "datasetType", None)
-        parameters = getattr(getattr(storage, "storageClass", None), "parameters", ())
-        return "bbox" in parameters
+        storage_class = getattr(storage, "storageClass", None)
+        parameters = getattr(storage_class, "parameters", ())
+        components = getattr(storage_class, "components", ())
+        return "bbox" in parameters and "bbox" in components
 
     def _exposure(self) -> Exposure:
         if self._whole is None:
@@ -152,6 +183,12 @@ def _as_exposure(obj: Any) -> Exposure:
     from deepcoadd.interop.afw import as_exposure
 
     return as_exposure(obj)
+
+
+def _as_box(obj: Any) -> Box:
+    from deepcoadd.interop.afw import as_box  # as above
+
+    return as_box(obj)
 
 
 def as_ref(obj: Any) -> WarpRef:
@@ -186,8 +223,8 @@ def as_refs(objects: Iterable[Any]) -> list[WarpRef]:
 
 
 def in_memory(ref: WarpRef) -> bool:
-    """Whether the pixels are in memory anyway, so that `look` costs nothing."""
-    return hasattr(ref, "view")
+    """Whether `look` shows pixels that are there anyway, so that it costs no memory."""
+    return bool(getattr(ref, "in_memory", False))
 
 
 def look(ref: WarpRef, box: Box) -> MaskedImage:

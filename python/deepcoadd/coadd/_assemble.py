@@ -192,7 +192,7 @@ def _stacked(step: TileStep, work: TileWork) -> StackDiagnostics:
 
 def _tiles(plan: CoaddPlan) -> list[Box]:
     """Strips of the coadd; inputs that are in memory as they are need no room of their own."""
-    n = sum(one.costs_memory for one in plan.inputs) + sum(map(bool, plan.alternate_masks))
+    n = sum(not one.in_memory for one in plan.inputs) + sum(map(bool, plan.alternate_masks))
     budget = max(plan.options.max_memory - plan.output_bytes, plan.options.max_memory // 4)
     return strips(plan.box, n, budget=budget, max_rows=plan.options.subregion[0])
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -76,15 +76,11 @@ class CoaddInput:
         return self.ref.info()
 
     @property
-    def costs_memory(self) -> bool:
-        """Whether reading a tile makes new pixels (rather than a view of what is there)."""
+    def in_memory(self) -> bool:
+        """Whether `view` shows pixels that are there anyway, so that it costs no memory."""
         if self.kept is not None:
-            return False
-        return not in_memory(self.ref) or self.calibration is not None or self.scaler is not None
-
-    def held(self) -> CoaddInput:
-        """The same input with its pixels read into memory."""
-        return replace(self, kept=self.view(self.box()))
+            return True
+        return in_memory(self.ref) and self.calibration is None and self.scaler is None
 
     def read(self, box: Box | None = None) -> MaskedImage:
         """Pixels of `box`, a copy; those outside of the input are NaN, NO_DATA, variance inf."""
@@ -101,8 +97,14 @@ class CoaddInput:
 
     def _inside(self, own: Box) -> MaskedImage:
         """Pixels of a box that the input covers."""
-        if self.kept is not None:
-            return self.kept[own]
+        pixels = self._converted(own) if self.kept is None else self.kept[own]
+        if self.sigma2 is None:
+            return pixels
+        variance = Image(np.full(own.shape, self.sigma2, np.float32), own)
+        return MaskedImage(pixels.image, pixels.mask, variance)
+
+    def _converted(self, own: Box) -> MaskedImage:
+        """Pixels as read, in the unit, frame and mask planes of the coadd."""
         source = own.shifted_by(y=-self.shift.y, x=-self.shift.x)
         pixels = look(self.ref, source)
         if self.calibration is not None:
@@ -111,12 +113,10 @@ class CoaddInput:
             pixels = pixels.copy() if self.calibration is None else pixels
             self.scaler.scaleMaskedImage(pixels)
         pixels = pixels if own == source else moved(pixels, own)
-        mask, variance = pixels.mask, pixels.variance
-        if self.planes is not None:
-            mask = mask.conformed_to(self.planes)
-        if self.sigma2 is not None:
-            variance = Image(np.full(own.shape, self.sigma2, np.float32), own)
-        return MaskedImage(pixels.image, mask, variance)
+        if self.planes is None:
+            return pixels
+        mask = pixels.mask.conformed_to(self.planes)
+        return MaskedImage(pixels.image, mask, pixels.variance)
 
 
 def _padded(inside: MaskedImage, box: Box) -> MaskedImage:

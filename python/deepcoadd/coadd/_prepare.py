@@ -170,12 +170,15 @@ class _Chooser:
         try:
             info, own = ref.info(), ref.box()
             planes = info.planes
-            if planes is None:
+            if planes is None and not own.is_empty:
                 planes = ref.read(Box.from_shape((1, 1), start=own.start)).planes
         except _UNREADABLE as error:
             self.skip(index, f"cannot be read: {error}")
             return
-        shift = None if own.is_empty else grid_shift(info.wcs, own, self.wcs)
+        if own.is_empty:
+            self.skip(index, "it has no pixels")
+            return
+        shift = grid_shift(info.wcs, own, self.wcs)
         if shift is None:
             self.skip(index, "its WCS is not the grid of the coadd, nor a whole-pixel shift of it")
             return
@@ -197,7 +200,7 @@ class _Chooser:
         jobs = [(i, replace(one, planes=rules.planes)) for i, one in self._used.items()]
         for done, (index, one, found) in enumerate(self._measured(jobs, given, stats, held)):
             if progress is not None:
-                progress(done, total, "weighing")
+                progress(done + 1, total, "weighing")
             if isinstance(found, Exception):
                 self.skip(index, f"cannot be read: {found}")
                 continue
