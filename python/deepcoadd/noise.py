@@ -13,6 +13,7 @@ import numpy.typing as npt
 from deepcoadd.errors import OptionError
 from deepcoadd.geometry import Box
 from deepcoadd.image import MaskedImage
+from deepcoadd.refs import WarpRef, as_ref
 
 __all__ = ["NoiseSample", "sample_noise"]
 
@@ -73,16 +74,16 @@ class NoiseSample:
 
 
 def sample_noise(
-    masked_image: MaskedImage, *, cell: int = 32, max_cells: int = 4096
+    image: MaskedImage | WarpRef, *, cell: int = 32, max_cells: int = 4096
 ) -> NoiseSample:
     """Residuals of the sky pixels of an image against the median of their square cell.
 
     Parameters
     ----------
-    masked_image : MaskedImage
-        Image and variance float32. Pixels count when image and variance are finite, the variance is
-        above 0 and none of the planes BAD, SAT, EDGE, NO_DATA, INTRP, DETECTED, DETECTED_NEGATIVE,
-        BRIGHT_OBJECT is set.
+    image : MaskedImage or WarpRef
+        In memory, or a reference of which only the cells are read. Pixels count when image and
+        variance are finite, the variance is above 0 and none of the planes BAD, SAT, EDGE, NO_DATA,
+        INTRP, DETECTED, DETECTED_NEGATIVE, BRIGHT_OBJECT is set.
     cell : int
         Side of the cells, pixels: larger than the sources, smaller than the structure of the sky.
         An incomplete cell at the upper edges is left out unless there is no other.
@@ -104,10 +105,11 @@ def sample_noise(
         raise OptionError(f"cell = {cell}: expected at least 2 pixels")
     if max_cells < 1:
         raise OptionError(f"max_cells = {max_cells}: expected at least 1")
-    bits = np.int32(masked_image.planes.known_bitmask(_LEFT_OUT))
+    ref = as_ref(image)
     residuals, sigmas = [], []
-    for box in _cells(masked_image.box, cell, max_cells):
-        part = masked_image[box]
+    for box in _cells(ref.box(), cell, max_cells):
+        part = ref.read(box)
+        bits = np.int32(part.planes.known_bitmask(_LEFT_OUT))
         good = (part.mask.array & bits) == 0
         good &= np.isfinite(part.image.array) & np.isfinite(part.variance.array)
         good &= part.variance.array > 0

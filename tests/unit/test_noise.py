@@ -8,9 +8,10 @@ import math
 import numpy as np
 import pytest
 
-from deepcoadd import Box, MaskedImage
+from deepcoadd import Box, Exposure, MaskedImage
 from deepcoadd.errors import OptionError
 from deepcoadd.noise import sample_noise
+from deepcoadd.refs import ExposureRef
 
 
 def noisy(shape: tuple[int, int], sigma: float, seed: int, sky: float = 0.0) -> MaskedImage:
@@ -78,6 +79,13 @@ def test_large_images_are_sampled_all_over() -> None:
     assert noise.residual.size == 100 * 32 * 32
     assert np.mean(noise.sigma > 2) == pytest.approx(0.5, abs=0.02)
     assert noise.ratio == pytest.approx(1.0, rel=0.03)
+
+
+def test_a_reference_gives_what_its_pixels_give() -> None:
+    image = noisy((300, 500), 1.0, seed=9)
+    here, there = sample_noise(image), sample_noise(ExposureRef(Exposure(image)))
+    np.testing.assert_array_equal(here.residual, there.residual)
+    np.testing.assert_array_equal(here.sigma, there.sigma)
 
 
 def test_an_image_below_one_cell_is_one_cell() -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deepcoadd import Box, Exposure, Image, MaskedImage
-from deepcoadd.errors import OptionError, OutputExistsError
+from deepcoadd.errors import OptionError, OutputExistsError, ShapeError
 from deepcoadd.io._folder import atomic_folder
 from deepcoadd.noise import sample_noise
 from deepcoadd.refs import ExposureRef
@@ -23,37 +25,38 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from deepcoadd.plot import (
+    Preview,
     Report,
     ReportInput,
-    block_mean,
     show_difference,
     show_mask,
     thumbnail,
     write_report,
 )
-from deepcoadd.plot._reduce import block_any, block_factor
 
 
-def coadd(shape: tuple[int, int] = (90, 120)) -> Exposure:
+def coadd(shape: tuple[int, int] = (90, 120)) -> MaskedImage:
     rng = np.random.default_rng(1)
     image = MaskedImage.from_arrays(rng.normal(10, 2, shape), variance=4.0, start=(100, 200))
     image.image.array[40:44, 50:54] += 1000.0
     image.mask.set("CLIPPED", (slice(10, 30), slice(10, 30)))
     image.mask.set("NO_DATA", (slice(0, 5), slice(None)))
     image.image.array[:5] = np.nan
-    return Exposure(image)
+    return image
 
 
 def report(**parts: object) -> Report:
-    exposure = coadd()
+    image = coadd()
     values = {
         "title": "Coadd of <2> inputs",
-        "coadd": exposure,
-        "noise": sample_noise(exposure.masked_image),
-        "n_image": Image.full(exposure.box, 2, np.uint32),
-        "plain_mean": Image(exposure.image.array + np.float32(1), exposure.box),
+        "coadd": Preview.of(image),
+        "noise": sample_noise(image),
+        "unit": "nJy",
+        "n_image": Preview.of(Image.full(image.box, 2, np.uint32)),
+        "plain_mean": Preview.of(Image(image.image.array + np.float32(1), image.box)),
+        "maps": {"depth": Preview.of(image.variance)},
         "inputs": [
-            ReportInput("visit <1> & co", {"weight": "0.25"}, exposure.image.array),
+            ReportInput("visit <1> & co", {"weight": "0.25"}, Preview.of(image.image)),
             ReportInput("visit-2.fits", {"noise": "2.0"}),
         ],
         "skipped": [("visit-3.fits", "all pixels are NaN")],
@@ -80,7 +83,15 @@ def test_report_names_everything_and_its_pictures_are_not_blank(tmp_path: Path) 
         assert expected in text
     files = set(re.findall(r'<img src="([^"]+)"', text))
     assert files == {p.name for p in page.parent.glob("*.png")}
-    assert files >= {"coadd.png", "mask.png", "n-image.png", "difference.png", "noise.png"}
+    assert files >= {
+        "map-depth.png",
+        "input-001.png",
+        "coadd.png",
+        "mask.png",
+        "n-image.png",
+        "difference.png",
+        "noise.png",
+    }
     for file in files:
         pixels = imread(page.parent / file)
         assert pixels[..., :3].std() > 0.01, file
@@ -109,8 +120,8 @@ def test_a_failing_report_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_report_without_any_good_pixel(tmp_path: Path) -> None:
-    empty = Exposure(MaskedImage.no_data(Box.from_shape((30, 30))))
-    made = Report("empty", empty, sample_noise(empty.masked_image), inputs=[])
+    empty = MaskedImage.no_data(Box.from_shape((30, 30)))
+    made = Report("empty", Preview.of(empty), sample_noise(empty))
     assert "Inputs skipped: none" in write_report(tmp_path / "report", made).read_text()
 
 
@@ -136,36 +147,82 @@ def test_interrupted_folder_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_block_mean_counts_finite_pixels_only() -> None:
+def small(array: np.ndarray, max_side: int) -> np.ndarray:
+    return Preview.of(Image(array), max_side=max_side).array
+
+
+def test_preview_counts_finite_pixels_only() -> None:
     array = np.arange(12.0).reshape(3, 4)
     array[0, 0] = np.nan
     array[2, :] = np.inf
-    small = block_mean(array, 2)
-    assert small.shape == (2, 2)
-    assert small[0, 0] == pytest.approx((1 + 4 + 5) / 3)
-    assert small[0, 1] == pytest.approx((2 + 3 + 6 + 7) / 4)
-    assert np.isnan(small[1]).all()
+    made = small(array, 2)
+    assert made.shape == (2, 2)
+    assert made[0, 0] == pytest.approx((1 + 4 + 5) / 3)
+    assert made[0, 1] == pytest.approx((2 + 3 + 6 + 7) / 4)
+    assert np.isnan(made[1]).all()
 
 
-def test_blocks_cover_every_pixel() -> None:
-    mask = np.zeros((7, 10), bool)
-    mask[6, 9] = True
-    assert np.argwhere(block_any(mask, 4)).tolist() == [[1, 2]]
-    assert block_mean(mask, 4).shape == block_any(mask, 4).shape == (2, 3)
-    assert block_factor((1200, 1201), 1200) == 2
+@given(
+    shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    tile=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    max_side=st.integers(1, 20),
+    seed=st.integers(0, 99),
+)
+def test_preview_does_not_depend_on_the_tiles(
+    shape: tuple[int, int], tile: tuple[int, int], max_side: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    image = MaskedImage.from_arrays(
+        rng.integers(0, 9, shape), rng.integers(0, 4, shape), start=(7, -3)
+    )
+    whole = Preview.of(image, max_side=max_side)
+    assert max(whole.shape) <= max_side
+    parts = Preview(image.box, max_side=max_side)
+    for box in image.box.tiles(tile):
+        parts.add(image.image[box])
+        parts.add_mask(image.mask[box])
+    np.testing.assert_array_equal(parts.array, whole.array)
+    assert parts.counts == whole.counts
+    for name, plane in whole.planes.items():
+        np.testing.assert_array_equal(parts.planes[name], plane)
+    f = whole.factor
+    for iy, ix in np.ndindex(whole.shape):
+        block = (slice(iy * f, (iy + 1) * f), slice(ix * f, (ix + 1) * f))
+        assert whole.array[iy, ix] == np.float32(image.image.array[block].mean(dtype=np.float64))
+        if "BAD" in whole.planes:
+            assert whole.planes["BAD"][iy, ix] == image.mask.has("BAD")[block].any()
+
+
+def test_preview_of_a_difference() -> None:
+    a, b = np.full((9, 9), 5.0), np.full((9, 9), 3.0)
+    b[:3] = np.nan
+    made = Preview.of(Image(a), max_side=3).minus(Preview.of(Image(b), max_side=3))
+    assert np.isnan(made.array[0]).all()
+    assert (made.array[1:] == 2.0).all()
+    with pytest.raises(ShapeError, match="preview of"):
+        made.minus(Preview(Box.from_shape((8, 9))))
+
+
+def test_preview_refuses_what_cannot_be() -> None:
     with pytest.raises(OptionError, match="max_side"):
-        block_factor((3, 3), 0)
+        Preview(Box.from_shape((3, 3)), max_side=0)
+    with pytest.raises(ShapeError, match="not inside"):
+        Preview(Box.from_shape((3, 3))).add(Image(np.zeros((4, 3))))
 
 
-def test_thumbnail_is_the_same_whatever_is_read_at_a_time() -> None:
-    exposure = coadd()
-    box = exposure.box.dilated_by(10)
-    whole = thumbnail(ExposureRef(exposure), box, max_side=40)
-    strips = thumbnail(ExposureRef(exposure), box, max_side=40, strip_pixels=1)
-    np.testing.assert_array_equal(whole, strips)
-    assert max(whole.shape) <= 40
-    assert np.isnan(whole[0]).all()
-    assert np.nanmax(whole) > 100
+def test_thumbnail_reads_strips(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deepcoadd.plot._reduce.STRIP_PIXELS", 1000)
+    image = coadd()
+    read: list[Box] = []
+
+    class Counting(ExposureRef):
+        def read(self, box: Box | None = None) -> MaskedImage:
+            read.append(box)
+            return super().read(box)
+
+    made = thumbnail(Counting(Exposure(image)), max_side=40)
+    assert len(read) == 12
+    np.testing.assert_array_equal(made.array, Preview.of(image.image, max_side=40).array)
 
 
 def axes() -> Axes:
@@ -175,9 +232,8 @@ def axes() -> Axes:
 
 
 def test_mask_picture_colours_and_names_the_planes() -> None:
-    exposure = coadd()
     ax = axes()
-    assert show_mask(ax, exposure.image, exposure.mask) is ax
+    assert show_mask(ax, coadd()) is ax
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
     assert [name.split()[0] for name in legend] == ["CLIPPED", "NO_DATA"]
     shown = ax.images[0]

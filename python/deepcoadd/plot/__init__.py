@@ -15,13 +15,13 @@ from deepcoadd.plot._figures import (
     show_noise,
     show_scale,
 )
-from deepcoadd.plot._reduce import block_mean, thumbnail
+from deepcoadd.plot._reduce import Preview, thumbnail
 from deepcoadd.plot._report import Report, ReportInput, write_report
 
 __all__ = [
+    "Preview",
     "Report",
     "ReportInput",
-    "block_mean",
     "show_difference",
     "show_image",
     "show_mask",

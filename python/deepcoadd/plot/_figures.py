@@ -13,24 +13,19 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 
-from deepcoadd.geometry import Box
-from deepcoadd.image import Image
-from deepcoadd.mask import Mask
+from deepcoadd.image import Image, MaskedImage
 from deepcoadd.noise import NoiseSample
-from deepcoadd.plot._reduce import block_any, block_factor, block_mean
+from deepcoadd.plot._reduce import Preview
 
 __all__ = [
     "PLANE_COLORS",
+    "grey_levels",
     "show_difference",
     "show_image",
     "show_mask",
     "show_noise",
     "show_scale",
-    "stretch",
 ]
-
-MAX_SIDE = 1200
-"""Longest side, in pixels, of an image that is drawn; larger ones are averaged in blocks."""
 
 PLANE_COLORS: Mapping[str, str] = {
     "DETECTED": "#4477aa",
@@ -45,96 +40,89 @@ PLANE_COLORS: Mapping[str, str] = {
 """Colour of each plane of a coadd that is drawn; later ones cover earlier ones."""
 
 
-def _extent(box: Box) -> tuple[float, float, float, float]:
+def _preview(image: Image | Preview) -> Preview:
+    return image if isinstance(image, Preview) else Preview.of(image)
+
+
+def _extent(image: Preview) -> tuple[float, float, float, float]:
     """Outer pixel edges in the parent frame, as `imshow` wants them."""
+    box = image.box
     return (box.x.start - 0.5, box.x.stop - 0.5, box.y.start - 0.5, box.y.stop - 0.5)
 
 
-def stretch(values: npt.NDArray[np.float32]) -> Any:
+def _stretch(values: npt.NDArray[np.float32]) -> Any:
     """Normalisation that shows faint sky and bright stars: zscale limits, asinh between them."""
     finite = values[np.isfinite(values)]
-    if not finite.size:
-        return ImageNormalize(vmin=0.0, vmax=1.0, stretch=AsinhStretch())
-    low, high = ZScaleInterval().get_limits(finite)
+    low, high = ZScaleInterval().get_limits(finite) if finite.size else (0.0, 1.0)
     if not low < high:
         low, high = low - 0.5, low + 0.5
     return ImageNormalize(vmin=low, vmax=high, stretch=AsinhStretch())
 
 
-def show_image(ax: Axes, image: Image, *, title: str = "", label: str = "") -> Axes:
+def grey_levels(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """(ny, nx) array of grey, 0 to 1, of an image; black where it is NaN."""
+    levels = np.ma.masked_invalid(_stretch(values)(values))
+    return np.asarray(np.ma.filled(levels, 0.0), np.float64).clip(0.0, 1.0)
+
+
+def show_image(ax: Axes, image: Image | Preview, *, title: str = "", label: str = "") -> Axes:
     """Draw an image in grey, zscale limits and asinh stretch, and return the axes.
 
     Parameters
     ----------
     ax : Axes
         Where to draw; the ticks are pixels of the parent frame, the first row is at the bottom.
-    image : Image
+    image : Image or Preview
         NaN pixels are left blank. An image above 1200 pixels is averaged in blocks.
     title, label : str
         Of the axes, and of the colour bar (no bar when left out).
     """
-    small = block_mean(image.array, block_factor(image.array.shape, MAX_SIDE))
-    shown = ax.imshow(
-        small, origin="lower", cmap="gray", norm=stretch(small), extent=_extent(image.box)
-    )
-    if label:
-        ax.figure.colorbar(shown, ax=ax, label=label, shrink=0.8)
-    ax.set_title(title)
-    return ax
+    small = _preview(image)
+    norm = _stretch(small.array)
+    return _draw(ax, small, title, label, cmap="gray", norm=norm)
 
 
-def show_scale(ax: Axes, image: Image, *, title: str = "", label: str = "") -> Axes:
+def show_scale(ax: Axes, image: Image | Preview, *, title: str = "", label: str = "") -> Axes:
     """Draw a count or map on a linear scale from its smallest to its largest value."""
-    small = block_mean(image.array, block_factor(image.array.shape, MAX_SIDE))
-    shown = ax.imshow(small, origin="lower", cmap="viridis", extent=_extent(image.box))
-    if label:
-        ax.figure.colorbar(shown, ax=ax, label=label, shrink=0.8)
-    ax.set_title(title)
-    return ax
+    return _draw(ax, _preview(image), title, label, cmap="viridis")
 
 
 def show_difference(
-    ax: Axes, image: Image, *, limit: float, title: str = "", label: str = ""
+    ax: Axes, image: Image | Preview, *, limit: float, title: str = "", label: str = ""
 ) -> Axes:
     """Draw a difference image, blue below zero, red above, saturating at plus and minus `limit`."""
-    small = block_mean(image.array, block_factor(image.array.shape, MAX_SIDE))
     bound = limit if np.isfinite(limit) and limit > 0 else 1.0
-    shown = ax.imshow(
-        small, origin="lower", cmap="RdBu_r", vmin=-bound, vmax=bound, extent=_extent(image.box)
-    )
+    return _draw(ax, _preview(image), title, label, cmap="RdBu_r", vmin=-bound, vmax=bound)
+
+
+def _draw(ax: Axes, image: Preview, title: str, label: str, **how: Any) -> Axes:
+    shown = ax.imshow(image.array, origin="lower", extent=_extent(image), **how)
     if label:
         ax.figure.colorbar(shown, ax=ax, label=label, shrink=0.8)
     ax.set_title(title)
     return ax
 
 
-def show_mask(ax: Axes, image: Image, mask: Mask, *, title: str = "") -> Axes:
+def show_mask(ax: Axes, image: MaskedImage | Preview, *, title: str = "") -> Axes:
     """Draw an image in grey with its mask planes in colour over it, each named in a legend.
 
     A block of an averaged image has a plane when any of its pixels has.
     """
-    factor = block_factor(image.array.shape, MAX_SIDE)
-    small = block_mean(image.array, factor)
-    grey = np.ma.filled(np.ma.masked_invalid(stretch(small)(small)), 0.0).clip(0.0, 1.0)
-    rgb = np.repeat(grey[..., None], 3, axis=2)
+    small = image if isinstance(image, Preview) else Preview.of(image)
+    rgb = np.repeat(grey_levels(small.array)[..., None], 3, axis=2)
     handles = []
     for name, color in PLANE_COLORS.items():
-        if name not in mask.planes:
-            continue
-        where = mask.has(name)
-        count = int(np.count_nonzero(where))
-        if count:
-            here = block_any(where, factor)
+        if name in small.planes:
+            here = small.planes[name]
             rgb[here] = 0.35 * rgb[here] + 0.65 * np.array(to_rgb(color))
-            share = 100.0 * count / where.size
+            share = 100.0 * small.counts[name] / small.box.area
             handles.append(Patch(color=color, label=f"{name} {share:.2g} %"))
-    ax.imshow(rgb, origin="lower", extent=_extent(image.box))
+    ax.imshow(rgb, origin="lower", extent=_extent(small))
     if handles:
         ax.legend(
             handles=handles,
             loc="upper left",
             bbox_to_anchor=(1.01, 1.0),
-            frameon=True,
             facecolor="#777777",
             labelcolor="white",
         )

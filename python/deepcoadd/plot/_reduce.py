@@ -1,95 +1,142 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Large images made small enough to look at, without ever holding a whole input."""
+"""Large images made small enough to look at, tile by tile."""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from deepcoadd.errors import OptionError
+from deepcoadd.errors import OptionError, ShapeError
 from deepcoadd.geometry import Box
+from deepcoadd.image import Image, MaskedImage
+from deepcoadd.mask import Mask
 from deepcoadd.refs import WarpRef
 
-__all__ = ["block_any", "block_factor", "block_mean", "thumbnail"]
+__all__ = ["MAX_SIDE", "Preview", "thumbnail"]
+
+MAX_SIDE = 1200
+"""Longest side of a picture, in pixels; larger images are averaged in square blocks."""
+
+STRIP_PIXELS = 2**21
+"""About as many pixels of an image are looked at (or read) at a time."""
 
 
-def block_factor(shape: tuple[int, int], max_side: int) -> int:
-    """Smallest whole factor that brings both sides to at most `max_side` pixels."""
-    if max_side < 1:
-        raise OptionError(f"max_side = {max_side}: expected at least 1")
-    return max(1, -(-max(shape) // max_side))
-
-
-def block_mean(array: npt.NDArray[Any], factor: int) -> npt.NDArray[np.float32]:
-    """Mean of the finite pixels of each square block; NaN where there is none.
+class Preview:
+    """Means of square blocks of an image, and where its mask planes are set.
 
     Parameters
     ----------
-    array : (ny, nx) array of numbers
-        NaN and infinite pixels do not count.
-    factor : int
-        Side of the blocks; those at the upper edges may be smaller.
+    box : Box
+        Pixels of the full image.
+    max_side : int
+        Longest side of the preview; blocks are the smallest that bring the image down to it.
 
-    Returns
-    -------
-    (ceil(ny / factor), ceil(nx / factor)) float32 array
+    Notes
+    -----
+    Tiles are added in any order, and blocks may straddle them. Blocks at the upper edges may be
+    smaller than the others.
     """
-    if factor == 1:
-        out = array.astype(np.float32)
-        out[~np.isfinite(out)] = np.nan
+
+    def __init__(self, box: Box, *, max_side: int = MAX_SIDE) -> None:
+        if max_side < 1:
+            raise OptionError(f"max_side = {max_side}: expected at least 1")
+        self.box = box
+        self.factor = max(1, -(-max(box.shape) // max_side))
+        self.shape = (-(-box.y.size // self.factor), -(-box.x.size // self.factor))
+        self.planes: dict[str, npt.NDArray[np.bool_]] = {}
+        self.counts: dict[str, int] = {}
+        self._total = np.zeros(self.shape, np.float64)
+        self._count = np.zeros(self.shape, np.int64)
+
+    @classmethod
+    def of(cls, image: Image | MaskedImage, *, max_side: int = MAX_SIDE) -> Preview:
+        """Preview of an image in memory, with its mask if it has one."""
+        out = cls(image.box, max_side=max_side)
+        if isinstance(image, MaskedImage):
+            out.add(image.image)
+            out.add_mask(image.mask)
+        else:
+            out.add(image)
         return out
-    rows = []
-    for y in range(0, array.shape[0], factor):
-        strip = array[y : y + factor].astype(np.float64)
-        finite = np.isfinite(strip)
-        starts = np.arange(0, array.shape[1], factor)
-        count = np.add.reduceat(finite.sum(axis=0), starts)
-        total = np.add.reduceat(np.where(finite, strip, 0.0).sum(axis=0), starts)
-        rows.append(np.where(count > 0, total / np.maximum(count, 1), np.nan))
-    shape = (len(rows), -(-array.shape[1] // factor))
-    return np.array(rows, np.float32).reshape(shape)
+
+    def add(self, tile: Image) -> None:
+        """Take in the pixels of a tile; those that are NaN or infinite do not count."""
+        for box in _strips(tile.box):
+            here, starts = self._blocks(box)
+            values = tile[box].array
+            finite = np.isfinite(values)
+            self._total[here] += _sums(np.where(finite, values, 0.0), starts, np.float64)
+            self._count[here] += _sums(finite, starts, np.int64)
+
+    def add_mask(self, tile: Mask) -> None:
+        """Take in the mask of a tile; a block has a plane when any of its pixels has."""
+        for box in _strips(tile.box):
+            here, (starts_y, starts_x) = self._blocks(box)
+            words = tile[box]
+            used = int(np.bitwise_or.reduce(words.array, axis=None))
+            for name in words.planes.names_of(used):
+                where = words.has(name)
+                rows = np.logical_or.reduceat(where, starts_y, axis=0)
+                plane = self.planes.setdefault(name, np.zeros(self.shape, bool))
+                plane[here] |= np.logical_or.reduceat(rows, starts_x, axis=1)
+                self.counts[name] = self.counts.get(name, 0) + int(np.count_nonzero(where))
+
+    def minus(self, other: Preview) -> Preview:
+        """Preview of the difference; NaN where either has no finite pixel."""
+        if (other.box, other.factor) != (self.box, self.factor):
+            raise ShapeError(f"preview of {other.box}, but the other one is of {self.box}")
+        out = copy.copy(self)
+        out._count = np.minimum(self._count, other._count)
+        out._total = out._count * np.nan_to_num(self.array - other.array).astype(np.float64)
+        return out
+
+    @property
+    def array(self) -> npt.NDArray[np.float32]:
+        """(ny, nx) float32 array of the means; NaN where a block has no finite pixel."""
+        means = self._total / np.maximum(self._count, 1)
+        return np.where(self._count > 0, means, np.nan).astype(np.float32)
+
+    def _blocks(self, box: Box) -> tuple[tuple[slice, slice], tuple[Any, Any]]:
+        """Blocks that a tile touches, and where in the tile each begins."""
+        if not self.box.contains(box):
+            raise ShapeError(f"tile {box} is not inside {self.box}")
+        slices, starts = [], []
+        for axis, outer in ((box.y, self.box.y), (box.x, self.box.x)):
+            first = (axis.start - outer.start) // self.factor
+            last = -(-(axis.stop - outer.start) // self.factor)
+            edges = outer.start + np.arange(first, last) * self.factor - axis.start
+            slices.append(slice(first, last))
+            starts.append(np.maximum(edges, 0))
+        return (slices[0], slices[1]), (starts[0], starts[1])
 
 
-def block_any(array: npt.NDArray[np.bool_], factor: int) -> npt.NDArray[np.bool_]:
-    """Whether any pixel of each square block is set; the shape is that of `block_mean`."""
-    if factor == 1:
-        return array
-    starts_y = np.arange(0, array.shape[0], factor)
-    starts_x = np.arange(0, array.shape[1], factor)
-    rows = np.logical_or.reduceat(array, starts_y, axis=0)
-    return np.asarray(np.logical_or.reduceat(rows, starts_x, axis=1), bool)
+def _sums(array: npt.NDArray[Any], starts: tuple[Any, Any], dtype: type) -> npt.NDArray[Any]:
+    """Sums of the blocks of a tile."""
+    rows = np.add.reduceat(array, starts[0], axis=0, dtype=dtype)
+    return np.asarray(np.add.reduceat(rows, starts[1], axis=1, dtype=dtype))
 
 
-def thumbnail(
-    ref: WarpRef, box: Box, *, max_side: int = 256, strip_pixels: int = 2**22
-) -> npt.NDArray[np.float32]:
-    """Small image of an input on the pixels of a box, read strip by strip.
+def _strips(box: Box) -> Iterator[Box]:
+    """Strips of whole rows, small enough that work arrays do not matter."""
+    width = max(1, box.x.size)
+    return box.tiles((max(1, STRIP_PIXELS // width), width))
+
+
+def thumbnail(ref: WarpRef, *, max_side: int = 256) -> Preview:
+    """Preview of an input (image only), read strip by strip.
 
     Parameters
     ----------
     ref : WarpRef
         The input.
-    box : Box
-        What to show; parts that the input does not cover are NaN.
     max_side : int
-        Longest side of the result, pixels.
-    strip_pixels : int
-        About as many pixels are read at a time.
-
-    Returns
-    -------
-    (ny, nx) float32 array
-        Means of blocks of finite pixels; mask planes are not looked at.
+        Longest side of the preview.
     """
-    factor = block_factor(box.shape, max_side)
-    height = factor * max(1, strip_pixels // (factor * max(1, box.x.size)))
-    strips = []
-    for strip in box.tiles((height, max(1, box.x.size))):
-        pixels = np.full(strip.shape, np.nan, np.float32)
-        inside = strip & ref.box()
-        if not inside.is_empty:
-            pixels[inside.slices_within(strip)] = ref.read(inside).image.array
-        strips.append(block_mean(pixels, factor))
-    return np.concatenate(strips) if strips else np.empty((0, 0), np.float32)
+    out = Preview(ref.box(), max_side=max_side)
+    for strip in _strips(out.box):
+        out.add(ref.read(strip).image)
+    return out

@@ -7,30 +7,29 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
-from deepcoadd.exposure import Exposure
-from deepcoadd.image import Image
 from deepcoadd.io._folder import atomic_folder
 from deepcoadd.noise import NoiseSample
 from deepcoadd.plot import _html
 from deepcoadd.plot._figures import (
+    grey_levels,
     show_difference,
     show_image,
     show_mask,
     show_noise,
     show_scale,
-    stretch,
 )
+from deepcoadd.plot._reduce import Preview
 
 __all__ = ["Report", "ReportInput", "write_report"]
 
 PAGE = "index.html"
+
+Drawing = Callable[[Axes], Axes]
 
 
 @dataclass(frozen=True)
@@ -43,13 +42,13 @@ class ReportInput:
         What it is called.
     facts : mapping of str to str
         What is worth a line: weight, noise, ...
-    thumbnail : (ny, nx) float32 array, optional
-        Small image; NaN is drawn blank.
+    thumbnail : Preview, optional
+        Small image; pixels without data are drawn black.
     """
 
     name: str
     facts: Mapping[str, str] = field(default_factory=dict)
-    thumbnail: npt.NDArray[np.float32] | None = None
+    thumbnail: Preview | None = None
 
 
 @dataclass(frozen=True)
@@ -60,15 +59,17 @@ class Report:
     ----------
     title : str
         Heading of the page.
-    coadd : Exposure
-        The coadd; its unit labels the colour bars.
+    coadd : Preview
+        The coadd with its mask.
     noise : NoiseSample
         Noise of its sky pixels.
-    n_image : Image, optional
+    unit : str
+        Unit of the coadd.
+    n_image : Preview, optional
         Number of inputs in each pixel.
-    plain_mean : Image, optional
+    plain_mean : Preview, optional
         Mean of the same inputs without any clipping, to show what was taken out.
-    maps : mapping of str to Image
+    maps : mapping of str to Preview
         Further maps by name.
     inputs : sequence of ReportInput
         Inputs that were used.
@@ -83,11 +84,12 @@ class Report:
     """
 
     title: str
-    coadd: Exposure
+    coadd: Preview
     noise: NoiseSample
-    n_image: Image | None = None
-    plain_mean: Image | None = None
-    maps: Mapping[str, Image] = field(default_factory=dict)
+    unit: str = ""
+    n_image: Preview | None = None
+    plain_mean: Preview | None = None
+    maps: Mapping[str, Preview] = field(default_factory=dict)
     inputs: Sequence[ReportInput] = ()
     skipped: Sequence[tuple[str, str]] = ()
     summary: Mapping[str, str] = field(default_factory=dict)
@@ -126,44 +128,39 @@ def write_report(folder: str | Path, report: Report, *, overwrite: bool = False)
     return folder / PAGE
 
 
-def _pictures(report: Report) -> dict[str, tuple[Callable[[Axes], Axes], str]]:
+def _pictures(report: Report) -> dict[str, tuple[Drawing, str]]:
     """File name -> how to draw it, and its caption."""
-    coadd = report.coadd
-    unit = str(coadd.info.unit or "")
-    label = unit or "pixel value"
-    out: dict[str, tuple[Callable[[Axes], Axes], str]] = {
-        "coadd": (lambda ax: show_image(ax, coadd.image, label=label), "Coadd")
+    coadd, noise, n_image, mean = report.coadd, report.noise, report.n_image, report.plain_mean
+    label = report.unit or "pixel value"
+    out: dict[str, tuple[Drawing, str]] = {
+        "coadd": (lambda ax: show_image(ax, coadd, label=label), "Coadd"),
+        "mask": (lambda ax: show_mask(ax, coadd), "Mask planes"),
     }
-    out["mask"] = (lambda ax: show_mask(ax, coadd.image, coadd.mask), "Mask planes")
-    n_image = report.n_image
     if n_image is not None:
         out["n-image"] = (
             lambda ax: show_scale(ax, n_image, label="inputs"),
             "Number of inputs in each pixel",
         )
-    mean = report.plain_mean
     if mean is not None:
-        difference = Image(coadd.image.array - mean.array, coadd.box)
+        difference = coadd.minus(mean)
         out["difference"] = (
-            lambda ax: show_difference(
-                ax, difference, limit=5.0 * report.noise.expected, label=label
-            ),
-            "Coadd minus the plain mean: what was taken out (blue)",
+            lambda ax: show_difference(ax, difference, limit=5.0 * noise.expected, label=label),
+            "Coadd minus the plain mean: what was taken out is blue",
         )
     out["noise"] = (
-        lambda ax: show_noise(ax, report.noise),
-        f"Noise of the sky pixels: {report.noise.ratio:.3f} times what the variance plane promises",
+        lambda ax: show_noise(ax, noise),
+        f"Noise of the sky pixels: {noise.ratio:.3f} times what the variance plane promises",
     )
     for name, image in report.maps.items():
         out[f"map-{name}"] = (_drawn_map(image, name), f"Map: {name}")
     return out
 
 
-def _drawn_map(image: Image, name: str) -> Callable[[Axes], Axes]:
+def _drawn_map(image: Preview, name: str) -> Drawing:
     return lambda ax: show_scale(ax, image, label=name)
 
 
-def _save(path: Path, draw: Callable[[Axes], Axes]) -> None:
+def _save(path: Path, draw: Drawing) -> None:
     """Draw one picture; no pyplot, so that nothing global changes and no display is needed."""
     figure = Figure(figsize=(10.0, 8.0), dpi=100)
     FigureCanvasAgg(figure)
@@ -175,10 +172,9 @@ def _inputs(work: Path, inputs: Sequence[ReportInput]) -> str:
     """Section of the inputs that were used: small pictures where there are, and a table."""
     captions: dict[str, str] = {}
     for number, one in enumerate(inputs, 1):
-        if one.thumbnail is not None and one.thumbnail.size:
+        if one.thumbnail is not None and not one.thumbnail.box.is_empty:
             file = f"input-{number:03d}.png"
-            values = stretch(one.thumbnail)(one.thumbnail)
-            grey = np.ma.filled(np.ma.masked_invalid(values), 0.0).clip(0.0, 1.0)
+            grey = grey_levels(one.thumbnail.array)
             imsave(work / file, grey, cmap="gray", vmin=0.0, vmax=1.0, origin="lower")
             captions[file] = one.name
     head = ["input", *dict.fromkeys(key for one in inputs for key in one.facts)]
