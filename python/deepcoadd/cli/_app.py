@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The group of commands, and what becomes of errors: one clear line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from types import FrameType
+
+import click
+
+from deepcoadd import __version__
+from deepcoadd.cli._session import Session
+from deepcoadd.errors import (
+    DeepcoaddError,
+    MaskPlaneError,
+    MissingFileError,
+    OptionError,
+    OutputExistsError,
+    ShapeError,
+)
+
+__all__ = ["app", "run"]
+
+_COMMANDS = {"coadd": "_coadd", "simulate": "_simulate"}
+
+_WRONG_REQUEST = (MaskPlaneError, MissingFileError, OptionError, OutputExistsError, ShapeError)
+"""Errors that a changed command would avoid; everything else is a failure of the run."""
+
+_HELP = """Stack many exposures of the same sky into one deep image.
+
+\b
+Try it:
+  deepcoadd simulate --preset demo -o visits
+  deepcoadd info visits/visit-*.fits
+  deepcoadd coadd visits/visit-*.fits -o coadd.fits --report report
+
+Each command explains itself: deepcoadd coadd --help
+
+Exit code: 0 done, 1 could not be done, 2 the request is wrong, 130 after Ctrl-C.
+"""
+
+
+class _Commands(click.Group):
+    """Group whose commands are imported when asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = import_module(f"deepcoadd.cli.{_COMMANDS[cmd_name]}")
+        command: click.Command = module.command
+        return command
+
+
+@click.group(
+    cls=_Commands,
+    help=_HELP,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="deepcoadd")
+def app() -> None:
+    """All commands."""
+
+
+def run(argv: Sequence[str] | None = None, *, handle_sigterm: bool = False) -> int:
+    """Run a command and return its exit code; errors of the package are printed, not raised.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments; by default those of the process.
+    handle_sigterm : bool
+        Whether SIGTERM unwinds the program, so that unfinished files are removed.
+    """
+    session = Session()
+    with session.active(), _sigterm_unwinds(handle_sigterm):
+        try:
+            result = app.main(
+                args=None if argv is None else list(argv),
+                prog_name="deepcoadd",
+                standalone_mode=False,
+                obj=session,
+            )
+            return result if isinstance(result, int) else 0
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            session.complain("interrupted")
+            return 130
+        except BrokenPipeError:
+            # Whoever read our output has enough; the interpreter must not try to flush the rest.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        except (DeepcoaddError, OSError, MemoryError) as error:
+            if session.verbosity >= 2:
+                traceback.print_exc()
+            session.complain(_message(error))
+            return 2 if isinstance(error, _WRONG_REQUEST) else 1
+
+
+def _message(error: Exception) -> str:
+    """One line on what went wrong."""
+    if isinstance(error, MemoryError):
+        return "out of memory: a smaller --max-memory needs less"
+    if isinstance(error, OSError) and not isinstance(error, DeepcoaddError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}"
+    return "; ".join([str(error), *getattr(error, "__notes__", ())])
+
+
+@contextmanager
+def _sigterm_unwinds(wanted: bool) -> Iterator[None]:
+    """Turn SIGTERM into an exception for the time of a run."""
+    if not wanted:
+        yield
+        return
+
+    def leave(signum: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + signum)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""``deepcoadd coadd``: FITS files in, one coadd out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from deepcoadd import set_num_threads
+from deepcoadd.cli._config import METHODS, CoaddConfig, coadd_config
+from deepcoadd.cli._inputs import open_inputs
+from deepcoadd.cli._options import (
+    config_options,
+    overwrite_option,
+    resource_options,
+    verbosity_options,
+)
+from deepcoadd.cli._product import Product, make_coadd
+from deepcoadd.cli._session import Session
+from deepcoadd.cli._settings import Text
+from deepcoadd.cli._sizes import format_size
+from deepcoadd.cli._summary import number, peak_memory, print_facts, print_rows
+from deepcoadd.coadd import MAPS, AssembleOptions
+from deepcoadd.errors import OptionError
+from deepcoadd.io._atomic import check_output
+from deepcoadd.io._folder import check_folder
+
+if TYPE_CHECKING:
+    from deepcoadd.cli._quicklook import QuickLook
+
+__all__ = ["command"]
+
+_log = logging.getLogger(__name__)
+
+_METHOD_LINES = "\n".join(f"  {name:<10}{method.description}" for name, method in METHODS.items())
+_DEFAULTS = AssembleOptions()
+
+_HELP = f"""Coadd exposures that lie on one pixel grid.
+
+FILES are FITS files: exposures of the Rubin pipelines or of this package, images with a weight or
+data-quality companion, or plain images (see docs/files.md). A name may end in an HDU and a section,
+as in image.fits[SCI,1][1:500,1:500]. Each input may cover any part of the coadd; one that cannot be
+used is skipped with a warning, and named at the end with the reason.
+
+\b
+Methods:
+{_METHOD_LINES}
+
+The output holds IMAGE, MASK, VARIANCE, NIMAGE (good inputs of each pixel), NCLIPPED (inputs that
+clipping left out), the maps asked for, and a table INPUTS. It appears complete or not at all.
+
+\b
+Examples:
+  deepcoadd coadd visit-*.fits -o coadd.fits
+  deepcoadd coadd visit-*.fits -o coadd.fits --method mean --maps depth,weight --report report
+  deepcoadd coadd ccd*.fits -o coadd.fits --weight '{{stem}}.weight.fits' --unit adu
+  deepcoadd coadd ccd*.fits -o coadd.fits --noise estimate --unit none
+  deepcoadd coadd stamps.fits -o coadd.fits --epochs image,weight --unit none
+  deepcoadd coadd visit-*.fits -o coadd.fits -c sigma_clip=2.5 -c interpolate=none
+  deepcoadd coadd --dump-config > coadd.toml
+"""
+
+
+def _input_options(command: Any) -> Any:
+    """Add the options that say how files are read."""
+    companion = "{stem} stands for the input's name without .fits; [HDU] is an HDU of the input."
+    options = [
+        click.option("--format", help="Format of the inputs.  [default: auto]"),
+        click.option(
+            "--hdu", metavar="HDU", help="HDU of the image: number, NAME or NAME,VERSION."
+        ),
+        click.option(
+            "--mask", metavar="RULE", help=f"Where the mask of each input is. {companion}"
+        ),
+        click.option(
+            "--variance", metavar="RULE", help="Where the variance of each input is; likewise."
+        ),
+        click.option("--weight", metavar="RULE", help="Where the inverse variance is; likewise."),
+        click.option(
+            "--mask-map", metavar="NAME|FILE", help="What the values of a foreign mask mean."
+        ),
+        click.option(
+            "--noise",
+            metavar="NOISE",
+            help="Noise of images without variance: estimate (from the scatter of the pixels), a "
+            "sigma, or GAIN,READ_NOISE.",
+        ),
+        click.option(
+            "--epochs",
+            metavar="ROLES",
+            help="A file holds several exposures; the roles of its image HDUs in turn, such as "
+            "image,weight. Roles: image, mask, variance, weight, skip.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _method_options(command: Any) -> Any:
+    """Add the options that say how exposures are combined."""
+    options = [
+        click.option(
+            "--method", type=click.Choice(list(METHODS)), help="See above.  [default: clipped]"
+        ),
+        click.option(
+            "--bad-planes",
+            metavar="NAMES",
+            help="Mask planes whose pixels are left out, with commas between.  [default: "
+            f"{','.join(_DEFAULTS.bad_planes)}]",
+        ),
+        click.option(
+            "--unit",
+            metavar="UNIT",
+            help="Unit of the coadd; inputs in another one are converted or calibrated. none takes "
+            f"the numbers as they are.  [default: {_DEFAULTS.unit}]",
+        ),
+        click.option("--maps", metavar="NAMES", help=f"Further maps to make: {', '.join(MAPS)}."),
+        click.option(
+            "--bright-objects", metavar="FILE.reg", help="ds9 region file of objects to mask."
+        ),
+        click.option(
+            "--compression",
+            type=click.Choice(["none", "lossless", "rice16"]),
+            help="Of the output; rice16 rounds to 1/16 of the noise.  [default: none]",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command("coadd", help=_HELP)
+@click.argument("files", nargs=-1, type=str, metavar="FILES...")
+@click.option(
+    "-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="The coadd to write."
+)
+@click.option(
+    "--report",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Write a quick-look page with pictures, too (needs matplotlib).",
+)
+@overwrite_option("the output and the report")
+@_method_options
+@_input_options
+@config_options
+@resource_options(format_size(_DEFAULTS.max_memory).replace(" ", ""))
+@verbosity_options
+@click.pass_obj
+def command(
+    session: Session,
+    /,
+    files: tuple[str, ...],
+    output: Path | None,
+    report: Path | None,
+    config_file: Path | None,
+    **flags: Any,
+) -> int:
+    """Coadd."""
+    overwrite, dump = flags.pop("overwrite"), flags.pop("dump_config")
+    threads, pairs = flags.pop("threads"), flags.pop("overrides")
+    config = coadd_config(config_file, pairs, _as_settings(flags))
+    if dump:
+        click.echo(config.to_toml(), nl=False)
+        return 0
+    if not files:
+        raise click.UsageError("Missing argument 'FILES...': there is nothing to coadd.")
+    if output is None:
+        raise click.UsageError("Missing option '-o' / '--output'.")
+    if threads is not None:
+        set_num_threads(threads)
+    check_output(output, overwrite=overwrite)
+    viewer = None if report is None else _quick_look(report, overwrite=overwrite)
+    refs, unreadable = open_inputs(files, config.run.input)
+    with session.progress() as progress:
+        product = make_coadd(
+            output,
+            refs,
+            unreadable,
+            config,
+            overwrite=overwrite,
+            progress=progress,
+            viewer=viewer,
+        )
+        summary = _summary(output, product, config)
+        if viewer is not None and report is not None:
+            summary["report"] = str(report / "index.html")
+            viewer.write(
+                report,
+                f"Coadd {output.name}",
+                product,
+                refs,
+                config,
+                summary,
+                overwrite=overwrite,
+                progress=progress,
+            )
+    _print(session, product, summary)
+    return 0
+
+
+_INPUT_FLAGS = ("format", "hdu", "mask", "variance", "weight", "mask_map", "noise", "epochs")
+
+
+def _as_settings(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings of those options that were given."""
+    given = {
+        name: Text(value) if isinstance(value, str) else value
+        for name, value in flags.items()
+        if value is not None
+    }
+    nested = {name: given.pop(name) for name in _INPUT_FLAGS if name in given}
+    return {**given, "input": nested}
+
+
+def _quick_look(folder: Path, *, overwrite: bool) -> QuickLook:
+    """Collector of a report that can be written, as far as can be known beforehand."""
+    try:
+        from deepcoadd.cli._quicklook import QuickLook
+    except ImportError as error:
+        raise OptionError(
+            f'--report needs matplotlib: pip install "deepcoadd[plot]" ({error})'
+        ) from None
+    check_folder(folder, overwrite=overwrite)
+    return QuickLook()
+
+
+def _summary(output: Path, product: Product, config: CoaddConfig) -> dict[str, str]:
+    """What is worth knowing about a coadd, name -> text."""
+    result, noise = product.result, product.noise
+    unit = f" {result.options.unit}" if result.options.unit else ""
+    height, width = result.box.shape
+    facts = {
+        "coadd": f"{output} ({format_size(output.stat().st_size)})",
+        "method": f"{config.run.method} ({METHODS[config.run.method].description})",
+        "pixels": f"{width} x {height}, {result.box}",
+        "inputs used": str(len(result.inputs)),
+        "inputs skipped": str(len(product.skipped)),
+    }
+    n_estimated = sum(record.variance_estimated for record in result.inputs)
+    if n_estimated:
+        facts["variance estimated"] = f"for {n_estimated} inputs, from the scatter of their pixels"
+    if result.options.statistic == "MEANCLIP":
+        facts["samples clipped"] = f"{100 * result.clipped_fraction:.3f} %"
+    facts["noise measured"] = f"{number(noise.measured)}{unit}"
+    facts["noise expected"] = (
+        f"{number(noise.expected)}{unit} by the variance plane (measured / expected "
+        f"{noise.ratio:.3f})"
+    )
+    peak = peak_memory()
+    if peak is not None:
+        facts["peak memory"] = format_size(peak)
+    facts["seconds"] = f"{result.seconds:.1f}"
+    return facts
+
+
+def _print(session: Session, product: Product, summary: Mapping[str, str]) -> None:
+    if session.quiet:
+        return
+    print_facts(session.stdout, summary)
+    if product.skipped:
+        rows = [(item.name, item.reason) for item in product.skipped]
+        session.stdout.print()
+        print_rows(session.stdout, ("skipped", "reason"), rows)

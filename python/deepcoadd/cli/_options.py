@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Options that several commands have, written once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from deepcoadd.cli._session import Session
+from deepcoadd.cli._sizes import parse_size
+
+__all__ = ["config_options", "overwrite_option", "resource_options", "verbosity_options"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _as_size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    return None if value is None else parse_size(value, "--max-memory")
+
+
+def _set_verbosity(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    if value:
+        session = ctx.ensure_object(Session)
+        session.set_verbosity(-1 if param.name == "quiet" else int(value))
+
+
+def verbosity_options(command: Command) -> Command:
+    """Add -v and -q."""
+    command = click.option(
+        "-q",
+        "--quiet",
+        is_flag=True,
+        expose_value=False,
+        callback=_set_verbosity,
+        help="Say nothing but errors.",
+    )(command)
+    return click.option(
+        "-v",
+        "--verbose",
+        count=True,
+        expose_value=False,
+        callback=_set_verbosity,
+        help="Say what is being done; -vv adds details, and tracebacks of errors.",
+    )(command)
+
+
+def config_options(command: Command) -> Command:
+    """Add --config, -c and --dump-config."""
+    command = click.option(
+        "--dump-config",
+        is_flag=True,
+        help="Print all settings as TOML, as this command would use them, and do nothing else. "
+        "The text can be given back with --config.",
+    )(command)
+    command = click.option(
+        "-c",
+        "--set",
+        "overrides",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Change one setting; wins over --config. Nested keys are dotted: "
+        "-c interpolate.direction=column. May be repeated.",
+    )(command)
+    return click.option(
+        "--config",
+        "config_file",
+        metavar="FILE.toml",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Read settings from a TOML file.",
+    )(command)
+
+
+def resource_options(default_memory: str) -> Callable[[Command], Command]:
+    """Add --threads and --max-memory."""
+
+    def add(command: Command) -> Command:
+        command = click.option(
+            "--max-memory",
+            metavar="SIZE",
+            callback=_as_size,
+            help="Budget for pixels in memory, such as 512MiB or 2GiB; the result is the same "
+            f"whatever it is.  [default: {default_memory}]",
+        )(command)
+        return click.option(
+            "--threads",
+            metavar="N",
+            type=click.IntRange(min=1),
+            help="Threads that compute; the result is the same whatever their number.  "
+            "[default: RAYON_NUM_THREADS, else all cores]",
+        )(command)
+
+    return add
+
+
+def overwrite_option(what: str) -> Callable[[Command], Command]:
+    """Add --overwrite."""
+    return click.option("--overwrite", is_flag=True, help=f"Replace {what} if there.")

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""From inputs to the FITS file of a coadd, in memory or tile by tile."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from deepcoadd import __version__
+from deepcoadd.cli._config import CoaddConfig
+from deepcoadd.cli._session import ProgressCallback
+from deepcoadd.cli._toml import plain
+from deepcoadd.coadd import CoaddPlan, CoaddResult, CoaddTile, SkippedInput, assemble, prepare
+from deepcoadd.errors import NoWorkError, OptionError
+from deepcoadd.geometry import Box
+from deepcoadd.image import Image
+from deepcoadd.io import open_warp, write, writer
+from deepcoadd.noise import NoiseSample, sample_noise
+from deepcoadd.refs import WarpRef
+
+__all__ = ["Product", "TileViewer", "make_coadd"]
+
+_log = logging.getLogger(__name__)
+
+_MAP_DTYPES: Mapping[str, type] = {"date": np.float64}
+"""Dtypes of maps that are not float32."""
+
+_SHARE_IN_MEMORY = 0.75
+"""Part of the memory budget that a coadd may take before it is written by tiles."""
+
+
+class TileViewer(Protocol):
+    """Something that wants to see a coadd in the making."""
+
+    def begin(self, box: Box) -> None:
+        """Learn the box of the coadd."""
+        ...
+
+    def add(self, tile: CoaddTile) -> None:
+        """See a finished tile (the only one, when the coadd fits in memory)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Product:
+    """A coadd that has been written.
+
+    Parameters
+    ----------
+    result : CoaddResult
+        The coadd; without pixels when it was written by tiles.
+    skipped : list of SkippedInput
+        Every input left out, those that could not be opened included.
+    noise : NoiseSample
+        Noise of its sky pixels.
+    """
+
+    result: CoaddResult
+    skipped: list[SkippedInput]
+    noise: NoiseSample
+
+
+def make_coadd(
+    output: Path,
+    refs: Sequence[WarpRef],
+    unreadable: Sequence[SkippedInput],
+    config: CoaddConfig,
+    *,
+    overwrite: bool,
+    progress: ProgressCallback,
+    viewer: TileViewer | None = None,
+) -> Product:
+    """Coadd some exposures and write the result.
+
+    Parameters
+    ----------
+    output : Path
+        FITS file; appears complete or not at all.
+    refs : sequence of WarpRef
+        The exposures.
+    unreadable : sequence of SkippedInput
+        Inputs that could not be opened.
+    config : CoaddConfig
+        All settings.
+    overwrite : bool
+        Whether an existing file may be replaced.
+    progress : callable
+        Is told how far the work is.
+    viewer : TileViewer, optional
+        Is shown the coadd in the making.
+
+    Raises
+    ------
+    NoWorkError
+        No input is left; the message gives the reason of each. Nothing is written.
+    """
+    if not refs:
+        reasons = "; ".join(f"{item.name}: {item.reason}" for item in unreadable)
+        raise NoWorkError(f"none of the {len(unreadable)} inputs can be used ({reasons})")
+    plan = prepare(refs, options=config.options, progress=progress)
+    if viewer is not None:
+        viewer.begin(plan.box)
+    keywords: dict[str, Any] = {
+        "overwrite": overwrite,
+        "compression": config.run.compression,
+        "provenance": _provenance(plan, config),
+    }
+    by_tiles = plan.output_bytes > _SHARE_IN_MEMORY * config.options.max_memory
+    make = _by_tiles if by_tiles else _in_memory
+    result = make(output, plan, config, keywords, progress, viewer)
+    skipped = [*unreadable, *result.skipped]
+    if result.planes is not None:
+        return Product(result, skipped, sample_noise(result.exposure.masked_image))
+    return Product(result, skipped, sample_noise(open_warp(output)))
+
+
+def _in_memory(
+    output: Path,
+    plan: CoaddPlan,
+    config: CoaddConfig,
+    keywords: Mapping[str, Any],
+    progress: ProgressCallback,
+    viewer: TileViewer | None,
+) -> CoaddResult:
+    """Make a coadd and write it at once."""
+    result = assemble(plan, bright_objects=config.run.bright_objects, progress=progress)
+    assert result.n_image is not None  # kept, since no tile was handed out
+    assert result.n_clipped_image is not None
+    whole = CoaddTile(
+        result.exposure.masked_image, result.n_image, result.n_clipped_image, result.maps
+    )
+    if viewer is not None:
+        viewer.add(whole)
+    write(
+        output,
+        result.exposure,
+        inputs_table=result.table(),
+        extra_images=_extra_images(whole),
+        **keywords,
+    )
+    return result
+
+
+def _by_tiles(
+    output: Path,
+    plan: CoaddPlan,
+    config: CoaddConfig,
+    keywords: Mapping[str, Any],
+    progress: ProgressCallback,
+    viewer: TileViewer | None,
+) -> CoaddResult:
+    """Make a coadd that does not fit in memory, and write each tile when it is done."""
+    planes = plan.rules.planes
+    if config.run.bright_objects is not None:
+        planes = planes.with_planes(config.options.bright_object_plane)
+    dtypes: dict[str, type] = {"NIMAGE": np.uint32, "NCLIPPED": np.uint32}
+    dtypes |= {name.upper(): _MAP_DTYPES.get(name, np.float32) for name in config.options.maps}
+    _log.info("the coadd takes %d MiB and is written by tiles", plan.output_bytes >> 20)
+    with writer(
+        output, replace(plan.info, planes=planes), extra_images=dtypes, **keywords
+    ) as tiles:
+
+        def take(tile: CoaddTile) -> None:
+            tiles.write_tile(tile.box, tile.masked_image, _extra_images(tile))
+            if viewer is not None:
+                viewer.add(tile)
+
+        try:
+            result = assemble(
+                plan,
+                bright_objects=config.run.bright_objects,
+                progress=progress,
+                on_tile=take,
+            )
+        except OptionError as error:
+            error.add_note("a --max-memory above the size of the coadd also helps")
+            raise
+        tiles.inputs_table = result.table()
+    return result
+
+
+def _extra_images(tile: CoaddTile) -> dict[str, Image]:
+    """HDUs beside image, mask and variance."""
+    counts = {"NIMAGE": tile.n_image, "NCLIPPED": tile.n_clipped_image}
+    return counts | {name.upper(): image for name, image in tile.maps.items()}
+
+
+def _provenance(plan: CoaddPlan, config: CoaddConfig) -> dict[str, Any]:
+    """What the header says about the making of a coadd; the inputs stand in their own table."""
+    return {
+        "VERSION": __version__,
+        "NINPUTS": len(plan.inputs),
+        "OPTIONS": plain(config.table()),
+    }

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a command says at its end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["number", "peak_memory", "print_facts", "print_rows"]
+
+
+def peak_memory() -> int | None:
+    """Largest resident memory of the process so far, bytes; None where it cannot be known."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def number(value: float) -> str:
+    """Number with four significant digits."""
+    return f"{value:.4g}"
+
+
+def print_facts(console: Console, facts: Mapping[str, str], title: str = "") -> None:
+    """Print names and values in two columns."""
+    table = Table(show_header=False, box=None, pad_edge=False, title=title or None)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        table.add_row(Text(name), Text(value))
+    console.print(table)
+
+
+def print_rows(
+    console: Console, head: Sequence[str], rows: Iterable[Sequence[str]], title: str = ""
+) -> None:
+    """Print a table with a heading; long cells are folded, never cut."""
+    table = Table(box=None, pad_edge=False, title=title or None, title_justify="left")
+    for name in head:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print(table)
