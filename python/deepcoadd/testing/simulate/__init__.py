@@ -2,6 +2,7 @@
 """Simulated skies with known truth, made without any of the package's own algorithms."""
 
 from deepcoadd.testing.simulate._artifacts import Artifact
+from deepcoadd.testing.simulate._catalogue import draw_catalogue
 from deepcoadd.testing.simulate._options import (
     PRESETS,
     BackgroundOptions,
@@ -46,6 +47,7 @@ __all__ = [
     "Truth",
     "Visit",
     "VisitTruth",
+    "draw_catalogue",
     "simulate_scene",
     "simulate_visits",
     "simulate_warps",

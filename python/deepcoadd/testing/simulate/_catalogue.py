@@ -12,6 +12,7 @@ from astropy.table import Table
 from astropy.wcs import WCS
 
 from deepcoadd.photocalib import AB_ZERO_FLUX_NJY
+from deepcoadd.testing.simulate._observation import tan_wcs
 from deepcoadd.testing.simulate._options import Range, SceneOptions
 from deepcoadd.testing.simulate._profiles import Canvas, Profile
 from deepcoadd.testing.simulate._random import Stream, generator
@@ -20,9 +21,23 @@ from deepcoadd.wcs import pixel_to_sky
 __all__ = ["draw_catalogue", "render_sky"]
 
 
-def draw_catalogue(options: SceneOptions, wcs: WCS) -> Table:
+def draw_catalogue(options: SceneOptions, wcs: WCS | None = None) -> Table:
     """Table of the sources of a scene, one row each, stars first.
 
+    Parameters
+    ----------
+    options : SceneOptions
+        The scene.
+    wcs : WCS, optional
+        Its WCS, if it is at hand.
+
+    Returns
+    -------
+    Table
+        As `Truth.catalogue`.
+
+    Notes
+    -----
     Columns: id; kind ("star", "galaxy"); y, x (parent pixels); ra, dec (deg); flux (nJy);
     magnitude (AB); radius (half-light, major axis, pixels); axis_ratio; angle (rad, from x to y).
     """
@@ -35,7 +50,7 @@ def draw_catalogue(options: SceneOptions, wcs: WCS) -> Table:
         for first, size in zip(options.start, options.shape, strict=True)
     ]
     flux = _fluxes(rng.uniform(size=n), sources.flux, sources.slope)
-    sky = pixel_to_sky(wcs, y=position[0], x=position[1])
+    sky = pixel_to_sky(tan_wcs(options) if wcs is None else wcs, y=position[0], x=position[1])
     columns = {
         "id": np.arange(1, n + 1),
         "kind": np.where(is_star, "star", "galaxy"),

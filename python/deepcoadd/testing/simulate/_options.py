@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from deepcoadd.errors import OptionError
@@ -469,16 +469,6 @@ slow_movers, detection, observation
                     f"matched_sigma = {self.matched_sigma}: twins need psf.kind 'gaussian', "
                     f"not {self.psf.kind!r}"
                 )
-
-    def with_parts(self, **parts: Mapping[str, object]) -> SceneOptions:
-        """Options with some fields of some parts replaced: ``with_parts(psf={"beta": 3.0})``."""
-        known = {part.name for part in fields(self)}
-        for name in parts:
-            if name not in known:
-                raise OptionError(f"unknown part {name!r} of a scene; known: {', '.join(known)}")
-        return replace(
-            self, **{name: replace(getattr(self, name), **new) for name, new in parts.items()}
-        )
 
 
 _CLEAN = SceneOptions()
