@@ -7,6 +7,7 @@ import math
 import pickle
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import astropy.units as u
@@ -269,7 +270,7 @@ def test_step_of_the_caller_is_used_and_starts_from_no_data() -> None:
     def top_only(work: TileWork) -> Any:
         if work.box.y.start == -7:
             return stack_tile(work)
-        return stack_tile(TileWork(work.plan, work.box, [None] * 5, work.out))
+        return stack_tile(replace(work, pixels=[None] * 5))
 
     options = AssembleOptions(unit=None, interpolate=None, subregion=(10, 10))
     result = assemble(scene(), options=options, tile_step=top_only)
@@ -280,9 +281,7 @@ def test_step_of_the_caller_is_used_and_starts_from_no_data() -> None:
 
 def test_pixels_that_a_step_leaves_out_have_no_data() -> None:
     def nothing(work: TileWork) -> Any:
-        return stack_tile(
-            TileWork(work.plan, work.box, work.pixels, type(work.out).allocate(work.box.shape))
-        )
+        return stack_tile(replace(work, out=type(work.out).allocate(work.box.shape)))
 
     result = assemble(scene(), options=PLAIN, tile_step=nothing)
     assert np.isnan(result.image.array).all()

@@ -159,7 +159,9 @@ def assemble(
         if progress is not None:
             progress(done, len(tiles), "stacking")
         planes = outputs.planes_of(tile)
-        totals = _stacked(tile_step, TileWork(plan, tile, pixels, planes))
+        totals = _stacked(
+            tile_step, TileWork(tile, pixels, plan.weights, plan.rules, plan.options, planes)
+        )
         part = outputs.finished(tile, planes, pixels, totals)
         if on_tile is not None:
             outputs.sample_noise(planes)
@@ -186,7 +188,7 @@ def _stacked(step: TileStep, work: TileWork) -> StackDiagnostics:
     try:
         return step(work)
     except Exception as error:
-        error.add_note(f"while combining {len(work.plan.inputs)} inputs at {work.box}")
+        error.add_note(f"while combining {len(work.pixels)} inputs at {work.box}")
         raise
 
 

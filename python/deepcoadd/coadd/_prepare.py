@@ -99,13 +99,13 @@ def prepare(
     scalers: Sequence[Any] | None = None,
     alternate_masks: Sequence[AlternateMask | None] | None = None,
     wcs: WCS | None = None,
-    bad_bits: int | None = None,
+    bad_bits: int = 0,
     progress: Progress | None = None,
 ) -> CoaddPlan:
     """Choose the inputs that can be used, weigh them, and fix box and header of the coadd.
 
-    Parameters are those of `deepcoadd.coadd.assemble`; `bad_bits` (in the dictionary of the
-    coadd) takes the place of ``options.bad_planes``.
+    Parameters are those of `deepcoadd.coadd.assemble`; `bad_bits` are bits of the default mask
+    dictionary that are bad beside ``options.bad_planes``.
 
     Returns
     -------

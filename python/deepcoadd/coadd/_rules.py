@@ -70,7 +70,7 @@ def mask_rules(
     options: AssembleOptions,
     *,
     extra_planes: Iterable[str] = (),
-    bad_bits: int | None = None,
+    bad_bits: int = 0,
 ) -> MaskRules:
     """Rules for inputs with the given mask dictionaries.
 
@@ -82,8 +82,8 @@ def mask_rules(
         Names of planes.
     extra_planes : iterable of str
         Planes that masks given by the caller bring.
-    bad_bits : int, optional
-        Bits of the coadd's dictionary that take the place of ``options.bad_planes``.
+    bad_bits : int
+        Further bad bits, of the default dictionary (which that of the coadd extends).
 
     Raises
     ------
@@ -96,7 +96,7 @@ def mask_rules(
     planes = planes.with_planes(*extra_planes)
     return MaskRules(
         planes=planes,
-        bad=known_bits(planes, options.bad_planes, "bad_planes") if bad_bits is None else bad_bits,
+        bad=bad_bits | known_bits(planes, options.bad_planes, "bad_planes"),
         remove=known_bits(planes, options.remove_planes, "remove_planes"),
         thresholds={planes[name]: t for name, t in options.propagation_thresholds.items()},
     )

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from deepcoadd._core import mask as _core_mask
-from deepcoadd.coadd._prepare import AlternateMask, CoaddPlan
+from deepcoadd.coadd._options import AssembleOptions
+from deepcoadd.coadd._prepare import AlternateMask
 from deepcoadd.coadd._rules import MaskRules, flag_inexact_psf
 from deepcoadd.geometry import Box
 from deepcoadd.image import Image, MaskedImage
@@ -26,20 +27,26 @@ class TileWork:
 
     Parameters
     ----------
-    plan : CoaddPlan
-        The coadd.
     box : Box
         Pixels of the tile.
     pixels : list of MaskedImage or None
-        For each input of the plan the pixels of the tile, conformed to the planes of the coadd,
-        with its alternate mask, and not to be changed; None for one that lies elsewhere.
+        For each input the pixels of the tile, conformed to the planes of the coadd, with its
+        alternate mask, and not to be changed; None for one that lies elsewhere.
+    weights : list of float
+        Weight of each input, > 0.
+    rules : MaskRules
+        Bits of the mask planes.
+    options : AssembleOptions
+        How to combine.
     out : StackPlanes
         Views of the output planes at the tile.
     """
 
-    plan: CoaddPlan
     box: Box
     pixels: list[MaskedImage | None]
+    weights: list[float]
+    rules: MaskRules
+    options: AssembleOptions
     out: StackPlanes
 
 
@@ -53,7 +60,7 @@ def rows_of(planes: StackPlanes, rows: slice) -> StackPlanes:
 
 def stack_tile(work: TileWork) -> StackDiagnostics:
     """Combine the inputs of one tile into ``work.out``; see `deepcoadd.coadd.assemble`."""
-    plan, rules, out = work.plan, work.plan.rules, work.out
+    rules, out = work.rules, work.out
     assert out.mask is not None  # allocated by the assembler
     assert out.n_point is not None
     images, weights = _gathered(work)
@@ -70,8 +77,8 @@ def stack_tile(work: TileWork) -> StackDiagnostics:
         [_contiguous(pixels.image.array) for pixels in images],
         [_contiguous(pixels.mask.array) for pixels in images],
         [_contiguous(pixels.variance.array) for pixels in images],
-        plan.options.statistic,
-        rules.stats_options(plan.options, thresholds),
+        work.options.statistic,
+        rules.stats_options(work.options, thresholds),
         weights,
         clipped_bits=rules.planes.bitmask("CLIPPED"),
         mask_map=[(a & ~late, b) for a, b in rules.mask_map],
@@ -99,13 +106,13 @@ def _gathered(work: TileWork) -> tuple[list[MaskedImage], list[float]]:
     Inputs that lie outside of the tile count together as one sample without data: it is never
     good, but like the pixels of a larger input it lets rejected planes through.
     """
-    plan, rules = work.plan, work.plan.rules
+    rules = work.rules
     # Where a threshold asks for the weight of NO_DATA, the order of the sum must not change.
     apart = rules.planes["NO_DATA"] in rules.thresholds
     images: list[MaskedImage] = []
     weights: list[float] = []
     outside = 0.0
-    for pixels, weight in zip(work.pixels, plan.weights, strict=True):
+    for pixels, weight in zip(work.pixels, work.weights, strict=True):
         if pixels is None and not apart:
             outside += weight
             continue
