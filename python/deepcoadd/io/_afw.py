@@ -21,8 +21,10 @@ from deepcoadd.io._cards import (
     photo_calib_of,
     wcs_of,
 )
+from deepcoadd.io._components import archive_parts
 from deepcoadd.io._hdus import Hdu
 from deepcoadd.io._layout import Layout, NamedBits, PlaneVariance, check_shapes
+from deepcoadd.io._opened import Opened
 from deepcoadd.io._plane import Plane
 from deepcoadd.io._visit_cards import VISIT_CARDS, visit_of
 from deepcoadd.mask import DEFAULT_PLANES
@@ -101,7 +103,7 @@ def find_planes(hdus: Sequence[Hdu], path: Path) -> dict[str, Plane]:
     return {name: Plane(path, found[name]) for name in _PLANES if name in found}
 
 
-def layout(hdus: Sequence[Hdu], path: Path) -> Layout:
+def layout(opened: Opened) -> Layout:
     """Layout of an exposure or a masked image.
 
     Raises
@@ -111,6 +113,7 @@ def layout(hdus: Sequence[Hdu], path: Path) -> Layout:
     MaskPlaneError
         Two mask planes share a bit.
     """
+    hdus, path = opened.hdus, opened.path
     planes = find_planes(hdus, path)
     image = planes["IMAGE"]
     start = offset_of(image.hdu.cards, image.where)
@@ -124,15 +127,17 @@ def layout(hdus: Sequence[Hdu], path: Path) -> Layout:
     variance = planes.get("VARIANCE")
     if variance is not None:
         check_shapes(image, variance, "variance")
+    wcs = wcs_of(image.hdu, start, image.where)
+    parts = {**_calibration(cards), **archive_parts(opened, cards, has_wcs=wcs is not None)}
     info = ExposureInfo(
         Box.from_shape(image.shape, start=start),
-        wcs=wcs_of(image.hdu, start, image.where),
+        wcs=wcs,
         visit_info=visit_of(cards, str(path)),
         unit=parse_unit(image.hdu.get("BUNIT", cards.get("BUNIT"))),
         planes=DEFAULT_PLANES if named is None else named.target,
         id=_exposure_id(cards),
         metadata={key: value for key, value in cards.items() if _is_metadata(key)},
-        **_calibration(cards),
+        **parts,
     )
     return Layout(
         "deepcoadd" if "DCOADDV" in hdus[0].cards else "afw",

@@ -33,7 +33,7 @@ def _has_uncertainty(opened: Opened) -> bool:
 _USER: list[Format] = []
 _BUILT_IN = [
     Format("lsst-images", lambda o: "DATAMODL" in o.primary, _foreign.lsst_images),
-    Format("afw", lambda o: _afw.detect(o.hdus), lambda o: _afw.layout(o.hdus, o.path)),
+    Format("afw", lambda o: _afw.detect(o.hdus), _afw.layout),
     Format("ccddata", _has_uncertainty, _foreign.ccd_data),
     Format("decam", lambda o: bool(_foreign.PIPELINE.search(o.path.name)), _foreign.pipeline),
     Format(

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Point-spread functions: models, kernels, and placeholders of what cannot be read."""
+
+from deepcoadd.psf._base import ModelPsf, Psf, PsfParts
+from deepcoadd.psf._functions import Chebyshev2, Polynomial2, SpatialFunction
+from deepcoadd.psf._kernels import (
+    FixedKernel,
+    GaussianKernel,
+    Kernel,
+    LinearCombinationKernel,
+)
+from deepcoadd.psf._models import DoubleGaussianPsf, GaussianPsf, KernelPsf, MissingPsf
+from deepcoadd.psf._parts import parts_of, psf_from_parts, register_kind
+
+__all__ = [
+    "Chebyshev2",
+    "DoubleGaussianPsf",
+    "FixedKernel",
+    "GaussianKernel",
+    "GaussianPsf",
+    "Kernel",
+    "KernelPsf",
+    "LinearCombinationKernel",
+    "MissingPsf",
+    "ModelPsf",
+    "Polynomial2",
+    "Psf",
+    "PsfParts",
+    "SpatialFunction",
+    "parts_of",
+    "psf_from_parts",
+    "register_kind",
+]

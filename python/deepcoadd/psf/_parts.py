@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""PSF models from their written parts, by the name of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from deepcoadd.errors import DeepcoaddError, OptionError
+from deepcoadd.psf._base import Psf, PsfParts
+from deepcoadd.psf._functions import Chebyshev2, Polynomial2, SpatialFunction
+from deepcoadd.psf._kernels import (
+    FixedKernel,
+    GaussianKernel,
+    Kernel,
+    LinearCombinationKernel,
+)
+from deepcoadd.psf._models import DoubleGaussianPsf, GaussianPsf, KernelPsf, MissingPsf
+
+__all__ = ["parts_of", "psf_from_parts", "register_kind"]
+
+
+def parts_of(psf: Any) -> PsfParts | None:
+    """Parts of a PSF to write; None for one that cannot be written (placeholders, others')."""
+    if isinstance(psf, KernelPsf):
+        return _kernel_parts(psf)
+    to_parts = getattr(psf, "to_parts", None)
+    return None if to_parts is None else to_parts()
+
+
+def psf_from_parts(parts: PsfParts, source: str = "") -> Psf:
+    """PSF of written parts; a placeholder when the model is unknown or the numbers are damaged."""
+    maker = _KINDS.get(parts.kind)
+    if maker is None:
+        return MissingPsf(parts.kind, "no model of that name is known", source)
+    try:
+        return maker(parts)
+    except (DeepcoaddError, KeyError, TypeError, ValueError) as error:
+        return MissingPsf(parts.kind, f"its numbers are damaged: {error}", source)
+
+
+def register_kind(kind: str, maker: Callable[[PsfParts], Psf]) -> None:
+    """Tell how a model is made of its parts; the model has a method `to_parts`.
+
+    Raises
+    ------
+    OptionError
+        The name is taken by another model.
+    """
+    if _KINDS.get(kind, maker) is not maker:
+        raise OptionError(f"PSF kind {kind!r} is taken")
+    _KINDS[kind] = maker
+
+
+def _kernel_parts(psf: KernelPsf) -> PsfParts | None:
+    kernel = psf.kernel
+    numbers: dict[str, Any] = {"average": list(psf.average)}
+    if isinstance(kernel, GaussianKernel):
+        names = ("shape", "sigma1", "sigma2", "angle")
+        numbers |= {name: getattr(kernel, name) for name in names}
+        return PsfParts("gaussian_kernel", {**numbers, "shape": list(kernel.shape)}, {})
+    if isinstance(kernel, FixedKernel):
+        kernel = LinearCombinationKernel((kernel,), (1.0,))
+    if not isinstance(kernel, LinearCombinationKernel):
+        return None
+    images = [part.image_at(y=0.0, x=0.0) for part in kernel.components]
+    numbers["center"] = list(kernel.center)
+    numbers["weights"] = [_weight_parts(weight) for weight in kernel.weights]
+    return PsfParts("kernel", numbers, {"components": np.stack(images)})
+
+
+def _weight_parts(weight: float | SpatialFunction) -> dict[str, Any] | float:
+    if isinstance(weight, (int, float)):
+        return float(weight)
+    if isinstance(weight, Polynomial2):
+        return {"polynomial": list(weight.coefficients)}
+    if isinstance(weight, Chebyshev2):
+        return {
+            "chebyshev": list(weight.coefficients),
+            "x_range": list(weight.x_range),
+            "y_range": list(weight.y_range),
+        }
+    raise OptionError(f"spatial function of type {type(weight).__name__} cannot be written")
+
+
+def _gaussian_kernel(parts: PsfParts) -> Psf:
+    numbers = parts.numbers
+    ny, nx = numbers["shape"]
+    kernel = GaussianKernel((ny, nx), numbers["sigma1"], numbers["sigma2"], numbers["angle"])
+    return KernelPsf(kernel, _pair(numbers["average"]))
+
+
+def _kernel(parts: PsfParts) -> Psf:
+    numbers = parts.numbers
+    cy, cx = numbers["center"]
+    components = tuple(FixedKernel(image, (cy, cx)) for image in parts.arrays["components"])
+    weights = tuple(_weight(weight) for weight in numbers["weights"])
+    kernel: Kernel = LinearCombinationKernel(components, weights)
+    if weights == (1.0,):
+        kernel = components[0]
+    return KernelPsf(kernel, _pair(numbers["average"]))
+
+
+def _weight(weight: Mapping[str, Any] | float) -> float | SpatialFunction:
+    if isinstance(weight, (int, float)):
+        return float(weight)
+    if "polynomial" in weight:
+        return Polynomial2(tuple(weight["polynomial"]))
+    return Chebyshev2(
+        tuple(weight["chebyshev"]), _pair(weight["x_range"]), _pair(weight["y_range"])
+    )
+
+
+def _pair(values: Any) -> tuple[float, float]:
+    first, second = values
+    return float(first), float(second)
+
+
+_KINDS: dict[str, Callable[[PsfParts], Psf]] = {
+    "gaussian": GaussianPsf.from_parts,
+    "double_gaussian": DoubleGaussianPsf.from_parts,
+    "gaussian_kernel": _gaussian_kernel,
+    "kernel": _kernel,
+}
