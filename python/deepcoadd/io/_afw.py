@@ -25,6 +25,7 @@ from deepcoadd.io._components import archive_parts
 from deepcoadd.io._hdus import Hdu
 from deepcoadd.io._layout import Layout, NamedBits, PlaneVariance, check_shapes
 from deepcoadd.io._opened import Opened
+from deepcoadd.io._parts_hdus import read_parts
 from deepcoadd.io._plane import Plane
 from deepcoadd.io._visit_cards import VISIT_CARDS, visit_of
 from deepcoadd.mask import DEFAULT_PLANES
@@ -128,7 +129,9 @@ def layout(opened: Opened) -> Layout:
     if variance is not None:
         check_shapes(image, variance, "variance")
     wcs = wcs_of(image.hdu, start, image.where)
-    parts = {**_calibration(cards), **archive_parts(opened, cards, has_wcs=wcs is not None)}
+    ours = "DCOADDV" in hdus[0].cards
+    parts = _calibration(cards)
+    parts |= read_parts(opened) if ours else archive_parts(opened, cards, has_wcs=wcs is not None)
     info = ExposureInfo(
         Box.from_shape(image.shape, start=start),
         wcs=wcs,
@@ -140,7 +143,7 @@ def layout(opened: Opened) -> Layout:
         **parts,
     )
     return Layout(
-        "deepcoadd" if "DCOADDV" in hdus[0].cards else "afw",
+        "deepcoadd" if ours else "afw",
         info,
         image,
         named,

@@ -23,12 +23,14 @@ from deepcoadd.image import Image, MaskedImage
 from deepcoadd.io._atomic import atomic_path, check_output
 from deepcoadd.io._compress import COMPRESSIONS, compress_file
 from deepcoadd.io._out_cards import make_header, plane_cards, primary_cards
+from deepcoadd.io._parts_hdus import part_hdus
 from deepcoadd.mask import Mask
 
 __all__ = ["TileWriter", "write", "writer"]
 
 _BLOCK = 2880
 _CHUNK_BYTES = 1 << 20
+_TABLES = ("PSF", "PARTS", "INPUTS")
 _PLANES = {"IMAGE": np.float32, "MASK": np.int32, "VARIANCE": np.float32}
 _BITPIX = {"u1": 8, "i2": 16, "i4": 32, "i8": 64, "f4": -32, "f8": -64}
 # Unsigned integers are kept as signed ones with an offset.
@@ -83,7 +85,8 @@ class TileWriter:
         provenance: Mapping[str, Any] | None,
     ) -> None:
         self.box = info.box
-        self.inputs_table: Table | None = None
+        self.inputs_table = info.inputs if isinstance(info.inputs, Table) else None
+        self._info = info
         self._file = file
         self._n_missing = info.box.area
         self._extra = tuple(name.upper() for name in extra_images)
@@ -162,14 +165,18 @@ class TileWriter:
                 else f"tiles of {self.box} overlap"
             )
         self._file.seek(0, os.SEEK_END)
+        for hdu in part_hdus(self._info):
+            self._file.write(_hdu_bytes(hdu))
         if self.inputs_table is not None:
-            self._file.write(_table_bytes(self.inputs_table, "INPUTS"))
+            hdu = fits.table_to_hdu(self.inputs_table)
+            hdu.name = "INPUTS"
+            self._file.write(_hdu_bytes(hdu))
 
 
 def _check_extra(names: tuple[str, ...], dtypes: Mapping[str, npt.DTypeLike]) -> None:
     for name in names:
         dtype = np.dtype(dtypes[name])
-        if name in _PLANES or name == "INPUTS" or _stored(dtype)[0].str[1:] not in _BITPIX:
+        if name in {*_PLANES, *_TABLES} or _stored(dtype)[0].str[1:] not in _BITPIX:
             raise OptionError(
                 f"extra image {name!r} of type {dtype}: the name or the type is taken"
             )
@@ -183,10 +190,8 @@ def _primary_header(info: ExposureInfo, provenance: Mapping[str, Any] | None) ->
     return header
 
 
-def _table_bytes(table: Table, name: str) -> bytes:
-    """Bytes of a table as an extension HDU."""
-    hdu = fits.table_to_hdu(table)
-    hdu.name = name
+def _hdu_bytes(hdu: fits.BinTableHDU) -> bytes:
+    """Bytes of an extension HDU."""
     buffer = io.BytesIO()
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(buffer)
     return buffer.getvalue()[_BLOCK:]  # the empty primary HDU is one block
@@ -218,7 +223,8 @@ def writer(
     provenance : mapping, optional
         Cards ``HIERARCH DEEPCOADD <NAME>``; nested mappings are flattened, lists become JSON.
     inputs_table : Table, optional
-        Table of the inputs; can be set on the writer until the block ends.
+        Table of the inputs; by default `info.inputs`, if that is a table. It can be set on the
+        writer until the block ends.
     extra_images : mapping of str to dtype, optional
         Further images of the same box, by name.
 
@@ -241,7 +247,8 @@ def writer(
             plain = stack.enter_context(_scratch(final))
         with open(plain, "wb") as file:
             tiles = TileWriter(file, info, extra_images or {}, provenance)
-            tiles.inputs_table = inputs_table
+            if inputs_table is not None:
+                tiles.inputs_table = inputs_table
             yield tiles
             tiles._finish()
         if compression != "none":

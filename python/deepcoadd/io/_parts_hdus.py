@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""PSF and other parts of an exposure in HDUs of our own: numbers and JSON, no code, no pickle.
+
+HDU PSF: one row of arrays, the cards PSFKIND (model) and PSFNUMS (its numbers, JSON).
+HDU PARTS: rows of a name and a JSON text, for what has no table of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from astropy.table import Table
+
+from deepcoadd.errors import DeepcoaddError
+from deepcoadd.exposure import ExposureInfo
+from deepcoadd.geometry import Box
+from deepcoadd.io._hdus import Hdu
+from deepcoadd.io._opened import Opened
+from deepcoadd.io._tables import read_table
+from deepcoadd.photocalib import ChebyshevField, PhotoCalib
+from deepcoadd.polygon import Polygon
+from deepcoadd.psf import PsfParts, parts_of, psf_from_parts
+
+__all__ = ["part_hdus", "read_parts"]
+
+_log = logging.getLogger(__name__)
+
+
+def part_hdus(info: ExposureInfo) -> list[fits.BinTableHDU]:
+    """HDUs of the PSF and of the other parts, as far as they can be written."""
+    hdus = []
+    psf = None if info.psf is None else parts_of(info.psf)
+    if psf is not None:
+        hdus.append(_psf_hdu(psf))
+    elif info.psf is not None:
+        _log.warning("the PSF (%s) cannot be written and is left out", type(info.psf).__name__)
+    parts = _json_parts(info)
+    if parts:
+        names = list(parts)
+        table = Table({"name": names, "json": [json.dumps(parts[name]) for name in names]})
+        hdus.append(_named(fits.table_to_hdu(table), "PARTS"))
+    return hdus
+
+
+def _named(hdu: fits.BinTableHDU, name: str) -> fits.BinTableHDU:
+    hdu.name = name
+    return hdu
+
+
+def _psf_hdu(parts: PsfParts) -> fits.BinTableHDU:
+    columns = []
+    for name, array in parts.arrays.items():
+        shape = array.shape
+        dims = f"({','.join(str(side) for side in reversed(shape))})"
+        columns.append(
+            fits.Column(name=name, format=f"{array.size}D", dim=dims, array=array[np.newaxis])
+        )
+    hdu = _named(fits.BinTableHDU.from_columns(columns, nrows=1), "PSF")
+    hdu.header["PSFKIND"] = (parts.kind, "model")
+    hdu.header["PSFNUMS"] = json.dumps(dict(parts.numbers))
+    return hdu
+
+
+def _json_parts(info: ExposureInfo) -> dict[str, Any]:
+    """Parts that go into the HDU PARTS."""
+    out: dict[str, Any] = {}
+    if isinstance(info.valid_polygon, Polygon):
+        out["VALID_POLYGON"] = info.valid_polygon.vertices
+    calib = info.photo_calib
+    if calib is not None and calib.field is not None:
+        field = _field_json(calib.field)
+        out["PHOTO_CALIB"] = {"mean": calib.mean, "error": calib.error, "field": field}
+    if isinstance(info.ap_corr_map, Mapping):
+        fields = {
+            name: _field_json(field)
+            for name, field in info.ap_corr_map.items()
+            if isinstance(field, ChebyshevField)
+        }
+        if fields:
+            out["AP_CORR_MAP"] = fields
+    return out
+
+
+def _field_json(field: ChebyshevField) -> dict[str, Any]:
+    box = field.box
+    return {
+        "box": [box.y.start, box.y.stop, box.x.start, box.x.stop],
+        "coefficients": field.coefficients,
+    }
+
+
+def _field(tree: Mapping[str, Any]) -> ChebyshevField:
+    y0, y1, x0, x1 = tree["box"]
+    box = Box.from_shape((y1 - y0, x1 - x0), start=(y0, x0))
+    return ChebyshevField(box, tuple(tuple(map(float, row)) for row in tree["coefficients"]))
+
+
+def read_parts(opened: Opened) -> dict[str, Any]:
+    """Fields of `ExposureInfo` that the HDUs PSF, PARTS and INPUTS hold.
+
+    A part that is damaged is left out with a warning (a PSF becomes a placeholder).
+    """
+    tables = {hdu.name: hdu for hdu in opened.hdus if hdu.is_table}
+    fields: dict[str, Any] = {}
+    if "PSF" in tables:
+        fields["psf"] = _read_psf(opened, tables["PSF"])
+    try:
+        if "PARTS" in tables:
+            fields |= _read_json(_rows(opened, tables["PARTS"]))
+        if "INPUTS" in tables:
+            fields["inputs"] = Table(rows=_rows(opened, tables["INPUTS"]))
+    except (DeepcoaddError, KeyError, TypeError, ValueError) as error:
+        _log.warning("%s: parts of the exposure are left out: %s", opened.path, error)
+    return fields
+
+
+def _rows(opened: Opened, hdu: Hdu) -> list[dict[str, Any]]:
+    with opened.pool.use(opened.path) as file:
+        table = read_table(file, hdu)
+    return [table.row(i) for i in range(len(table))]
+
+
+def _read_psf(opened: Opened, hdu: Hdu) -> Any:
+    """PSF of its HDU; a placeholder when it is damaged."""
+    kind = str(hdu.get("PSFKIND", ""))
+    try:
+        numbers = json.loads(str(hdu.get("PSFNUMS", "{}")))
+        row = _rows(opened, hdu)[0] if int(hdu.get("TFIELDS", 0)) else {}
+    except (DeepcoaddError, ValueError, IndexError) as error:
+        _log.warning("%s: the PSF cannot be read: %s", opened.path, error)
+        return psf_from_parts(PsfParts(f"damaged {kind}", {}, {}), str(opened.path))
+    arrays = {name: _shaped(hdu, name, values) for name, values in row.items()}
+    return psf_from_parts(PsfParts(kind, numbers, arrays), str(opened.path))
+
+
+def _shaped(hdu: Hdu, name: str, values: Any) -> Any:
+    """Array of a column in the shape of its TDIM card."""
+    array = np.atleast_1d(np.asarray(values, np.float64))
+    for i in range(1, int(hdu.get("TFIELDS", 0)) + 1):
+        if hdu.get(f"TTYPE{i}") == name:
+            sides = [int(side) for side in str(hdu.get(f"TDIM{i}", "")).strip("() ").split(",")]
+            return array.reshape(sides[::-1])
+    return array
+
+
+def _read_json(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    trees = {row["name"]: json.loads(row["json"]) for row in rows}
+    fields: dict[str, Any] = {}
+    if "VALID_POLYGON" in trees:
+        fields["valid_polygon"] = Polygon(tuple((y, x) for y, x in trees["VALID_POLYGON"]))
+    if "PHOTO_CALIB" in trees:
+        calib = trees["PHOTO_CALIB"]
+        fields["photo_calib"] = PhotoCalib(calib["mean"], calib["error"], _field(calib["field"]))
+    if "AP_CORR_MAP" in trees:
+        fields["ap_corr_map"] = {n: _field(tree) for n, tree in trees["AP_CORR_MAP"].items()}
+    return fields
