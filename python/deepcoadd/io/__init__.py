@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Images in and out of FITS files: exposures, references to them, atomic outputs."""
 
+from deepcoadd.io._archive import CoaddInputs, MissingPart
 from deepcoadd.io._atomic import atomic_path
+from deepcoadd.io._describe import FileDescription, HduDescription, describe, image_hdus
 from deepcoadd.io._handles import FitsRef, open_warp, open_warps, read
 from deepcoadd.io._mask_maps import MaskMap
 from deepcoadd.io._options import ReadOptions
@@ -11,12 +13,18 @@ from deepcoadd.io._write import TileWriter, write, writer
 
 __all__ = [
     "BackgroundPlanes",
+    "CoaddInputs",
+    "FileDescription",
     "FitsRef",
+    "HduDescription",
     "MaskMap",
+    "MissingPart",
     "ReadOptions",
     "TileWriter",
     "atomic_path",
+    "describe",
     "format_names",
+    "image_hdus",
     "open_warp",
     "open_warps",
     "read",

@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from deepcoadd.errors import MaskPlaneError, OptionError
+from deepcoadd.errors import MaskPlaneError, MissingFileError, OptionError
 from deepcoadd.io._layout import Words
 from deepcoadd.io._plane import Plane
 from deepcoadd.io._pool import FilePool
@@ -79,18 +81,11 @@ class MaskMap:
 @lru_cache(maxsize=1)
 def _tables() -> dict[str, MaskMap]:
     text = resources.files("deepcoadd.io").joinpath("data/mask_maps.toml").read_text("utf-8")
-    return {
-        name: MaskMap(
-            table["kind"],
-            {int(key): tuple(names) for key, names in table.items() if key != "kind"},
-            name,
-        )
-        for name, table in tomllib.loads(text).items()
-    }
+    return {name: _from_table(table, name) for name, table in tomllib.loads(text).items()}
 
 
 def mask_map_of(wanted: Any) -> MaskMap:
-    """Mask map of a table name, a map, or a mapping of bit numbers to plane names.
+    """Mask map of a table name, a map, a mapping of bit numbers to plane names, or a TOML file.
 
     Raises
     ------
@@ -103,10 +98,39 @@ def mask_map_of(wanted: Any) -> MaskMap:
         return _tables()[wanted]
     if isinstance(wanted, Mapping):
         return MaskMap("bits", wanted)
+    if isinstance(wanted, (str, os.PathLike)) and os.fspath(wanted).endswith(".toml"):
+        return _from_file(Path(wanted))
     raise OptionError(
-        f"mask_map = {wanted!r}; expected a MaskMap, a mapping of bit number to plane, or one of "
-        f"{', '.join(_tables())}"
+        f"mask_map = {wanted!r}; expected a MaskMap, a mapping of bit number to plane, the name of "
+        f"a .toml file, or one of {', '.join(_tables())}"
     )
+
+
+def _from_file(path: Path) -> MaskMap:
+    """Mask map of a TOML file: `kind`, and a list of planes for each key.
+
+    Raises
+    ------
+    MissingFileError
+        There is no such file.
+    OptionError
+        It is no such table.
+    """
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+        return _from_table(table, str(path))
+    except FileNotFoundError:
+        raise MissingFileError(f"mask_map = {str(path)!r}: no such file") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OptionError(
+            f'mask_map = {str(path)!r}: expected kind = "bits" or "codes" and lines such as '
+            f'3 = ["SAT"]: {error}'
+        ) from None
+
+
+def _from_table(table: Mapping[str, Any], name: str) -> MaskMap:
+    planes = {int(key): tuple(names) for key, names in table.items() if key != "kind"}
+    return MaskMap(table["kind"], planes, name)
 
 
 @dataclass(frozen=True)
