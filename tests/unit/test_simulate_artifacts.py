@@ -16,7 +16,6 @@ from deepcoadd.testing.simulate import (
     GhostOptions,
     MoverOptions,
     SatelliteOptions,
-    SceneOptions,
     SourceOptions,
     simulate_scene,
     simulate_visits,
@@ -24,13 +23,8 @@ from deepcoadd.testing.simulate import (
 from deepcoadd.testing.simulate._detector import saturate
 
 _EMPTY = SourceOptions(n_stars=0, n_galaxies=0)
-_SMALL = SceneOptions(
-    n_visits=3,
-    shape=(180, 200),
-    start=(-20, 1000),
-    seed=11,
-    sources=SourceOptions(n_stars=12, n_galaxies=8),
-)
+_SMALL = replace(PRESETS["clean"], n_visits=3, shape=(180, 200), start=(-20, 1000), seed=11)
+_SMALL = replace(_SMALL, sources=SourceOptions(n_stars=12, n_galaxies=8))
 
 
 class TestArtifacts:

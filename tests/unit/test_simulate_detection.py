@@ -22,13 +22,8 @@ from deepcoadd.testing.simulate import (
 )
 
 _EMPTY = SourceOptions(n_stars=0, n_galaxies=0)
-_SMALL = SceneOptions(
-    n_visits=3,
-    shape=(180, 200),
-    start=(-20, 1000),
-    seed=11,
-    sources=SourceOptions(n_stars=12, n_galaxies=8),
-)
+_SMALL = replace(PRESETS["clean"], n_visits=3, shape=(180, 200), start=(-20, 1000), seed=11)
+_SMALL = replace(_SMALL, sources=SourceOptions(n_stars=12, n_galaxies=8))
 
 
 class TestDetection:
@@ -117,6 +112,10 @@ class TestTwins:
             assert (more | ~lost).all()
             assert more.sum() > 1.2 * lost.sum()
             assert_planes_close(np.isnan(twin.image.array), more)
+
+    def test_twins_have_the_matched_psf(self):
+        for twin in simulate_scene(replace(_SMALL, n_visits=1, matched_sigma=3.0)).matched:
+            assert twin.require("psf").sigma == 3.0
 
     def test_no_twins_unless_asked(self):
         scene = simulate_scene(_SMALL)

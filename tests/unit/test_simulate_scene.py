@@ -13,30 +13,27 @@ import pytest
 from astropy.table import Column
 
 from deepcoadd.errors import ShapeError
+from deepcoadd.psf import Psf
 from deepcoadd.testing import assert_masked_images_close, assert_planes_close
 from deepcoadd.testing.simulate import (
+    PRESETS,
     BackgroundOptions,
     CosmicRayOptions,
     GhostOptions,
     NoiseOptions,
     PsfOptions,
-    SceneOptions,
     SourceOptions,
     draw_catalogue,
     simulate_scene,
     simulate_visits,
 )
 from deepcoadd.testing.simulate._catalogue import render_sky
-from deepcoadd.testing.simulate._scene import psf_profile
+from deepcoadd.testing.simulate._profiles import Canvas
+from deepcoadd.testing.simulate._psf import psf_profile
 
 _EMPTY = SourceOptions(n_stars=0, n_galaxies=0)
-_SMALL = SceneOptions(
-    n_visits=3,
-    shape=(180, 200),
-    start=(-20, 1000),
-    seed=11,
-    sources=SourceOptions(n_stars=12, n_galaxies=8),
-)
+_SMALL = replace(PRESETS["clean"], n_visits=3, shape=(180, 200), start=(-20, 1000), seed=11)
+_SMALL = replace(_SMALL, sources=SourceOptions(n_stars=12, n_galaxies=8))
 
 
 def _without_noise(warp, truth):
@@ -151,6 +148,20 @@ class TestSky:
         catalogue = draw_catalogue(options)
         sky = render_sky(catalogue, psf_profile(options, 1.8), wide.shape, wide.start)
         assert sky.sum(dtype=np.float64) == pytest.approx(catalogue["flux"].sum(), rel=1e-6)
+
+    @pytest.mark.parametrize("kind", ["gaussian", "double_gaussian", "moffat"])
+    def test_attached_psf_is_the_star_as_drawn(self, kind):
+        """The stamp ends at 5 sigma and sums to 1: 4e-6 of the light of the widest part."""
+        options = replace(_SMALL, psf=PsfOptions(kind, (1.5, 2.0)))
+        visit = next(simulate_visits(options))
+        psf = visit.warp.require("psf")
+        drawn = Canvas(options.shape, options.start)
+        drawn.add_star(psf_profile(options, visit.truth.psf_sigma), y=70.0, x=1100.0, flux=1.0)
+        model = psf.image(y=70.0, x=1100.0)
+        where = model.box.slices_within(visit.warp.box)
+        assert_planes_close(model.array, drawn.array[where], atol=1e-5 * drawn.array.max())
+        assert model.array.max() == pytest.approx(drawn.array.max(), rel=1e-5)
+        assert isinstance(psf, Psf)
 
     def test_star_flux_and_place_in_the_images(self):
         """Weighted by the PSF, a flux is known to its error; chi of 12 stars, 5 sigma."""

@@ -4,7 +4,6 @@
 from deepcoadd.testing.simulate._artifacts import Artifact
 from deepcoadd.testing.simulate._catalogue import draw_catalogue
 from deepcoadd.testing.simulate._options import (
-    PRESETS,
     BackgroundOptions,
     CosmicRayOptions,
     DetectionOptions,
@@ -18,6 +17,7 @@ from deepcoadd.testing.simulate._options import (
     SceneOptions,
     SourceOptions,
 )
+from deepcoadd.testing.simulate._presets import PRESETS
 from deepcoadd.testing.simulate._scene import (
     Scene,
     Truth,

@@ -77,8 +77,9 @@ class _Mosaic:
     chip, period : (int, int)
         Rows and columns of a chip, and from one chip to the next. Without chips in the options
         there is one that reaches beyond the box however it is shifted and turned.
-    v, u : (ny, nx) int64 arrays
-        Detector row and column of each pixel, counted over all chips from the corner of one.
+    v, u : int64 arrays
+        Detector row and column of each pixel, counted over all chips from the corner of one; they
+        broadcast to (ny, nx).
     """
 
     def __init__(self, options: SceneOptions, index: int, rotation: float) -> None:
@@ -97,20 +98,23 @@ class _Mosaic:
         self._turn = (math.cos(rotation), math.sin(rotation))
         cos, sin = self._turn
         y, x = (np.arange(n) - 0.5 * (n - 1) for n in options.shape)
-        self.v = np.floor(y[:, None] * cos - x * sin + self._shift[0]).astype(np.int64)
-        self.u = np.floor(y[:, None] * sin + x * cos + self._shift[1]).astype(np.int64)
-
-    def chips_like(self, number: int) -> list[tuple[int, int]]:
-        """Chips in view that have the defects of that number."""
-        rows, columns = (
+        y = y[:, None]
+        # An upright mosaic needs one column and one row of positions only.
+        v, u = (y * cos - x * sin, y * sin + x * cos) if sin else (y, x[None, :])
+        self.v = np.floor(v + self._shift[0]).astype(np.int64)
+        self.u = np.floor(u + self._shift[1]).astype(np.int64)
+        self._rows, self._columns = (
             range(int(part.min()) // period, int(part.max()) // period + 1)
             for part, period in zip((self.v, self.u), self.period, strict=True)
         )
+
+    def chips_like(self, number: int) -> list[tuple[int, int]]:
+        """Chips in view that have the defects of that number."""
         wanted = divmod(number, _CHIPS)
         return [
             (row, column)
-            for row in rows
-            for column in columns
+            for row in self._rows
+            for column in self._columns
             if (row % _CHIPS, column % _CHIPS) == wanted
         ]
 

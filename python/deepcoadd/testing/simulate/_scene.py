@@ -14,7 +14,7 @@ import numpy.typing as npt
 from astropy.table import Table
 from astropy.wcs import WCS
 
-from deepcoadd.errors import OptionError, ShapeError
+from deepcoadd.errors import ShapeError
 from deepcoadd.exposure import Exposure, ExposureInfo, FilterLabel
 from deepcoadd.geometry import Box
 from deepcoadd.image import Image, MaskedImage
@@ -26,8 +26,10 @@ from deepcoadd.testing.simulate._catalogue import draw_catalogue, render_sky
 from deepcoadd.testing.simulate._detection import detected, dilated, gaussian_taps, smoothed
 from deepcoadd.testing.simulate._detector import Detector, draw_detector, saturate
 from deepcoadd.testing.simulate._observation import tan_wcs, visit_info
-from deepcoadd.testing.simulate._options import PRESETS, SceneOptions
+from deepcoadd.testing.simulate._options import SceneOptions
+from deepcoadd.testing.simulate._presets import preset
 from deepcoadd.testing.simulate._profiles import Profile
+from deepcoadd.testing.simulate._psf import psf_model, psf_profile
 from deepcoadd.testing.simulate._random import Stream, between, generator
 
 __all__ = ["Scene", "Truth", "Visit", "VisitTruth", "simulate_scene", "simulate_visits"]
@@ -224,15 +226,6 @@ def simulate_scene(options: SceneOptions | str = "demo") -> Scene:
     )
 
 
-def preset(options: SceneOptions | str) -> SceneOptions:
-    """Options as they are, or those of the preset of that name."""
-    if isinstance(options, SceneOptions):
-        return options
-    if options not in PRESETS:
-        raise OptionError(f"preset = {options!r}: expected one of {', '.join(PRESETS)}")
-    return PRESETS[options]
-
-
 def simulate_visits(options: SceneOptions | str = "demo") -> Iterator[Visit]:
     """Visits of a scene, made one at a time so that only one is in memory.
 
@@ -414,6 +407,7 @@ class _VisitMaker:
         return ExposureInfo(
             box,
             wcs=self.wcs,
+            psf=psf_model(profile, box.center),
             photo_calib=PhotoCalib(1.0),
             visit_info=self.visit_info,
             filter=FilterLabel(observation.band, observation.physical_filter),
@@ -427,12 +421,3 @@ def _erase(image: _Plane, mask: Mask, variance: _Plane, where: _Where) -> None:
     image[where] = np.nan
     variance[where] = np.inf
     mask.array[where] = mask.planes.bitmask("NO_DATA")
-
-
-def psf_profile(options: SceneOptions, sigma: float) -> Profile:
-    """PSF of a visit whose core has that sigma."""
-    if options.psf.kind == "moffat":
-        return Profile.moffat(sigma, options.psf.beta)
-    if options.psf.kind == "double_gaussian":
-        return Profile.double_gaussian(sigma)
-    return Profile.gaussian(sigma)
