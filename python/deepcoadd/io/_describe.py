@@ -57,7 +57,7 @@ class FileDescription:
     box : Box or None
         Pixels covered (parent frame).
     planes : dict of str to int
-        Mask planes and their bits in this package.
+        Mask planes and their bits: those of the file, if it names them, else those they get here.
     unit, filter, psf, calibration : str
         In words.
     sky : dict
@@ -136,6 +136,7 @@ def describe(path: PathLike, *, statistics: bool = False, **options: Any) -> Fil
         return FileDescription(**about, problem=str(error))
     try:
         about |= {"format": ref.format, **_describe_info(ref.info())}
+        about["planes"] = dict(ref.file_planes or ref.info().planes or {})
         if statistics:
             about["statistics"] = _measure(ref.read())
     finally:
@@ -181,7 +182,6 @@ def _describe_info(info: ExposureInfo) -> dict[str, Any]:
     ]
     return {
         "box": info.box,
-        "planes": dict(info.planes or {}),
         "unit": "" if info.unit is None else str(info.unit),
         "filter": _filter_text(info),
         "psf": _psf_text(info.psf),

@@ -15,12 +15,13 @@ from deepcoadd.exposure import Exposure, ExposureInfo
 from deepcoadd.geometry import Box
 from deepcoadd.image import MaskedImage
 from deepcoadd.io._hdus import scan_hdus
-from deepcoadd.io._layout import Layout
+from deepcoadd.io._layout import Layout, NamedBits
 from deepcoadd.io._opened import Opened
 from deepcoadd.io._options import Noise, PathLike, ReadOptions
 from deepcoadd.io._pool import FilePool, shared_pool
 from deepcoadd.io._registry import plan
 from deepcoadd.io._target import HduName, parse_target
+from deepcoadd.mask import MaskPlanes
 
 __all__ = ["FitsRef", "open_warp", "open_warps", "read"]
 
@@ -67,6 +68,12 @@ class FitsRef:
         visit = self._plan.info.visit_info
         known = {"visit": visit.id} if visit is not None and visit.id else {}
         return {**known, "file": self._name}
+
+    @property
+    def file_planes(self) -> MaskPlanes | None:
+        """Mask dictionary as it stands in the file; None when the file has no names."""
+        source = self._plan.mask if isinstance(self._plan, Layout) else None
+        return source.source if isinstance(source, NamedBits) else None
 
     def box(self) -> Box:
         """Box of the exposure (of its section, if the name has one)."""

@@ -145,7 +145,7 @@ class Plane:
         nx = self.shape[1]
         width = columns.stop - columns.start
         # Whole rows unless the section is narrow: one long read beats many short ones.
-        whole = 4 * width >= nx
+        whole = 8 * width >= nx
         pixels, first = (nx, 0) if whole else (width, columns.start)
         step = max(1, _CHUNK_BYTES // (pixels * raw_type.itemsize)) if whole else 1
         direct = raw_type.itemsize == out.itemsize and raw_type.kind == out.dtype.kind
