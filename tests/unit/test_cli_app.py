@@ -37,7 +37,7 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert __version__ in capsys.readouterr().out
     assert main(["--help"]) == 0
     out = capsys.readouterr().out
-    for part in ("simulate", "coadd", "Exit code", "deepcoadd coadd visits/"):
+    for part in ("simulate", "coadd", "info", "Exit code", "deepcoadd coadd visits/"):
         assert part in out
 
 

@@ -14,7 +14,9 @@ from deepcoadd import set_num_threads
 from deepcoadd.cli._config import METHODS, CoaddConfig, coadd_config
 from deepcoadd.cli._inputs import open_inputs
 from deepcoadd.cli._options import (
+    INPUT_FLAGS,
     config_options,
+    input_options,
     overwrite_option,
     resource_options,
     verbosity_options,
@@ -65,42 +67,6 @@ Examples:
 """
 
 
-def _input_options(command: Any) -> Any:
-    """Add the options that say how files are read."""
-    companion = "{stem} stands for the input's name without .fits; [HDU] is an HDU of the input."
-    options = [
-        click.option("--format", help="Format of the inputs.  [default: auto]"),
-        click.option(
-            "--hdu", metavar="HDU", help="HDU of the image: number, NAME or NAME,VERSION."
-        ),
-        click.option(
-            "--mask", metavar="RULE", help=f"Where the mask of each input is. {companion}"
-        ),
-        click.option(
-            "--variance", metavar="RULE", help="Where the variance of each input is; likewise."
-        ),
-        click.option("--weight", metavar="RULE", help="Where the inverse variance is; likewise."),
-        click.option(
-            "--mask-map", metavar="NAME|FILE", help="What the values of a foreign mask mean."
-        ),
-        click.option(
-            "--noise",
-            metavar="NOISE",
-            help="Noise of images without variance: estimate (from the scatter of the pixels), a "
-            "sigma, or GAIN,READ_NOISE.",
-        ),
-        click.option(
-            "--epochs",
-            metavar="ROLES",
-            help="A file holds several exposures; the roles of its image HDUs in turn, such as "
-            "image,weight. Roles: image, mask, variance, weight, skip.",
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
 def _method_options(command: Any) -> Any:
     """Add the options that say how exposures are combined."""
     options = [
@@ -128,6 +94,12 @@ def _method_options(command: Any) -> Any:
             type=click.Choice(["none", "lossless", "rice16"]),
             help="Of the output; rice16 rounds to 1/16 of the noise.  [default: none]",
         ),
+        click.option(
+            "--epochs",
+            metavar="ROLES",
+            help="A file holds several exposures; the roles of its image HDUs in turn, such as "
+            "image,weight. Roles: image, mask, variance, weight, skip.",
+        ),
     ]
     for option in reversed(options):
         command = option(command)
@@ -147,7 +119,7 @@ def _method_options(command: Any) -> Any:
 )
 @overwrite_option("the output and the report")
 @_method_options
-@_input_options
+@input_options
 @config_options
 @resource_options(format_size(_DEFAULTS.max_memory).replace(" ", ""))
 @verbosity_options
@@ -204,9 +176,6 @@ def command(
     return 0
 
 
-_INPUT_FLAGS = ("format", "hdu", "mask", "variance", "weight", "mask_map", "noise", "epochs")
-
-
 def _as_settings(flags: Mapping[str, Any]) -> dict[str, Any]:
     """Nested settings of those options that were given."""
     given = {
@@ -214,7 +183,7 @@ def _as_settings(flags: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in flags.items()
         if value is not None
     }
-    nested = {name: given.pop(name) for name in _INPUT_FLAGS if name in given}
+    nested = {name: given.pop(name) for name in INPUT_FLAGS if name in given}
     return {**given, "input": nested}
 
 

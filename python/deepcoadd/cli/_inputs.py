@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from astropy.io import fits
-
 from deepcoadd.coadd import SkippedInput
 from deepcoadd.errors import (
     FileFormatError,
@@ -20,7 +18,7 @@ from deepcoadd.errors import (
     OptionError,
     ShapeError,
 )
-from deepcoadd.io import FitsRef, open_warp
+from deepcoadd.io import FitsRef, image_hdus, open_warp
 from deepcoadd.io._target import parse_target
 
 __all__ = ["InputOptions", "open_inputs"]
@@ -149,7 +147,7 @@ def _exposures(
     if not options.epochs:
         yield file, options.read_options(file, n_files)
         return
-    images = _image_hdus(file)
+    images = image_hdus(parse_target(file).path)
     roles = options.epochs
     if not images or len(images) % len(roles):
         raise FileFormatError(
@@ -160,15 +158,3 @@ def _exposures(
         group = dict(zip(roles, images[first : first + len(roles)], strict=True))
         companions = {name: f"[{group[name]}]" for name in _COMPANIONS if name in group}
         yield f"{file}[{group['image']}]", {**base, **companions}
-
-
-def _image_hdus(file: str) -> list[int]:
-    """Numbers of the HDUs that hold a 2-D image."""
-    path = parse_target(file).path
-    if not path.exists():
-        raise MissingFileError(f"{path}: there is no such file")
-    try:
-        with fits.open(path, memmap=False, lazy_load_hdus=True) as hdus:
-            return [k for k, hdu in enumerate(hdus) if hdu.is_image and len(hdu.shape) == 2]
-    except OSError as error:
-        raise FileFormatError(f"{path}: not a FITS file: {error}") from None

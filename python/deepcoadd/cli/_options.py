@@ -12,7 +12,17 @@ import click
 from deepcoadd.cli._session import Session
 from deepcoadd.cli._sizes import parse_size
 
-__all__ = ["config_options", "overwrite_option", "resource_options", "verbosity_options"]
+__all__ = [
+    "INPUT_FLAGS",
+    "config_options",
+    "input_options",
+    "overwrite_option",
+    "resource_options",
+    "verbosity_options",
+]
+
+INPUT_FLAGS = ("format", "hdu", "mask", "variance", "weight", "mask_map", "noise", "epochs")
+"""Names of the options that say how files are read."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -93,6 +103,36 @@ def resource_options(default_memory: str) -> Callable[[Command], Command]:
         )(command)
 
     return add
+
+
+def input_options(command: Command) -> Command:
+    """Add the options that say how files are read."""
+    companion = "{stem} stands for the input's name without .fits; [HDU] is an HDU of the input."
+    options = [
+        click.option("--format", help="Format of the inputs.  [default: auto]"),
+        click.option(
+            "--hdu", metavar="HDU", help="HDU of the image: number, NAME or NAME,VERSION."
+        ),
+        click.option(
+            "--mask", metavar="RULE", help=f"Where the mask of each input is. {companion}"
+        ),
+        click.option(
+            "--variance", metavar="RULE", help="Where the variance of each input is; likewise."
+        ),
+        click.option("--weight", metavar="RULE", help="Where the inverse variance is; likewise."),
+        click.option(
+            "--mask-map", metavar="NAME|FILE", help="What the values of a foreign mask mean."
+        ),
+        click.option(
+            "--noise",
+            metavar="NOISE",
+            help="Noise of images without variance: estimate (from the scatter of the pixels), a "
+            "sigma, or GAIN,READ_NOISE.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def overwrite_option(what: str) -> Callable[[Command], Command]:
