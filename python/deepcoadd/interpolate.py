@@ -173,7 +173,7 @@ class InterpolateOptions:
             return self.fallback_user_value
         value = statistics(image, properties=self.fallback_value_type).value()
         if value < 0 and not self.negative_fallback_allowed:
-            _log.warning(
+            _log.info(
                 "the %s of the image is %g: 0 is the fallback value instead",
                 self.fallback_value_type,
                 value,
