@@ -142,14 +142,27 @@ class Exposure(ExposureNames):
     ``exposure[box]`` is a view of the pixels that shares the information.
     """
 
-    __slots__ = ("info", "masked_image")
+    __slots__ = ("_info", "masked_image")
+    _info: ExposureInfo
 
     def __init__(
         self, masked_image: MaskedImage, info: ExposureInfo | None = None, **parts: Any
     ) -> None:
         base = ExposureInfo(masked_image.box) if info is None else info
         self.masked_image = masked_image
-        self.info = replace(base, box=masked_image.box, planes=masked_image.planes, **parts)
+        self.info = replace(base, **parts) if parts else base
+
+    @property
+    def info(self) -> ExposureInfo:
+        """What is known; its box and mask planes are those of the pixels, at any time."""
+        pixels = self.masked_image
+        if self._info.box != pixels.box or self._info.planes is not pixels.planes:
+            self._info = replace(self._info, box=pixels.box, planes=pixels.planes)
+        return self._info
+
+    @info.setter
+    def info(self, info: ExposureInfo) -> None:
+        self._info = info
 
     @property
     def box(self) -> Box:
@@ -172,7 +185,7 @@ class Exposure(ExposureNames):
         return self.masked_image.variance
 
     def __getattr__(self, name: str) -> Any:
-        # Parts of the info read as attributes; `info` itself is a slot, so this cannot recurse.
+        # Parts of the info read as attributes; `info` itself is found, so this cannot recurse.
         if name in ExposureInfo.__dataclass_fields__:
             return getattr(self.info, name)
         raise AttributeError(f"Exposure has no attribute {name!r}")

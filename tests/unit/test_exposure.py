@@ -4,12 +4,22 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import astropy.units as u
 import numpy as np
 import pytest
 
-from deepcoadd import Box, Exposure, ExposureInfo, FilterLabel, MaskedImage, MaskPlanes, VisitInfo
+from deepcoadd import (
+    Box,
+    Exposure,
+    ExposureInfo,
+    FilterLabel,
+    Mask,
+    MaskedImage,
+    MaskPlanes,
+    VisitInfo,
+)
 from deepcoadd.errors import NoDataError, ShapeError
 
 
@@ -60,6 +70,17 @@ def test_part_is_a_view_with_the_same_information() -> None:
     assert part.id == 4
     with pytest.raises(ShapeError):
         one[Box.from_shape((1, 1))]
+
+
+def test_planes_follow_the_pixels() -> None:
+    one = Exposure(pixels(), id=4)
+    mask = one.mask
+    one.masked_image.mask = Mask(mask.array, mask.box, mask.planes.with_planes("GHOST"))
+    assert "GHOST" in one.info.planes
+    assert "GHOST" in one.planes
+    assert one.id == 4
+    one.info = replace(one.info, id=5)
+    assert one.id == 5
 
 
 def test_copy_is_independent() -> None:

@@ -9,12 +9,13 @@ from deepcoadd.coadd._bright_objects import (
     mask_bright_objects,
     read_bright_objects,
 )
-from deepcoadd.coadd._input import CoaddInput
+from deepcoadd.coadd._input import CoaddInput, pixels_at
+from deepcoadd.coadd._metadata import widest_psf
 from deepcoadd.coadd._options import MAPS, TASK_ASSEMBLE, AssembleOptions
 from deepcoadd.coadd._prepare import CoaddPlan, prepare
 from deepcoadd.coadd._result import CoaddResult, InputRecord, SkippedInput
-from deepcoadd.coadd._rules import flag_inexact_psf
-from deepcoadd.coadd._stack import TileWork, stack_tile
+from deepcoadd.coadd._rules import MaskRules, flag_inexact_psf
+from deepcoadd.coadd._stack import TileWork, stack_tile, with_alternate
 
 __all__ = [
     "MAPS",
@@ -26,12 +27,16 @@ __all__ = [
     "CoaddResult",
     "CoaddTile",
     "InputRecord",
+    "MaskRules",
     "SkippedInput",
     "TileWork",
     "assemble",
     "flag_inexact_psf",
     "mask_bright_objects",
+    "pixels_at",
     "prepare",
     "read_bright_objects",
     "stack_tile",
+    "widest_psf",
+    "with_alternate",
 ]

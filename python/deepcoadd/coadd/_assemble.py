@@ -20,6 +20,7 @@ from deepcoadd.coadd._maps import MapMaker
 from deepcoadd.coadd._options import AssembleOptions
 from deepcoadd.coadd._prepare import AlternateMask, CoaddPlan, Progress, prepare
 from deepcoadd.coadd._result import CoaddResult
+from deepcoadd.coadd._rules import flag_inexact_psf
 from deepcoadd.coadd._stack import TileWork, rows_of, stack_tile, with_alternate
 from deepcoadd.coadd._tiles import prefetched, strips
 from deepcoadd.errors import NoDataError, OptionError
@@ -75,6 +76,7 @@ def assemble(
     progress: Progress | None = None,
     on_tile: Callable[[CoaddTile], None] | None = None,
     tile_step: TileStep = stack_tile,
+    mask_step: Callable[[Mask], None] = flag_inexact_psf,
 ) -> CoaddResult:
     """Coadd of warps that lie on one pixel grid.
 
@@ -110,6 +112,8 @@ def assemble(
         larger than memory.
     tile_step : callable, optional
         What combines the inputs of one tile, `deepcoadd.coadd.stack_tile` by default.
+    mask_step : callable, optional
+        What changes the mask of a combined tile, `deepcoadd.coadd.flag_inexact_psf` by default.
 
     Returns
     -------
@@ -163,6 +167,7 @@ def assemble(
             tile_step, TileWork(tile, pixels, plan.weights, plan.rules, plan.options, planes)
         )
         part = outputs.finished(tile, planes, pixels, totals)
+        mask_step(part.masked_image.mask)
         if on_tile is not None:
             outputs.sample_noise(planes)
             finish(part.masked_image)

@@ -16,7 +16,7 @@ from deepcoadd.mask import Mask, MaskPlanes
 from deepcoadd.photocalib import PhotoCalib
 from deepcoadd.refs import WarpRef, in_memory, look, name_of
 
-__all__ = ["CoaddInput", "moved"]
+__all__ = ["CoaddInput", "moved", "pixels_at"]
 
 NO_SHIFT = YX(0, 0)
 
@@ -46,7 +46,7 @@ class CoaddInput:
     sigma2 : float, optional
         Variance of every finite pixel, for an input that came without.
     kept : MaskedImage, optional
-        All pixels of an input, when they are held in memory.
+        Pixels held in memory, converted as above; they may lie beyond the input.
     """
 
     ref: WarpRef
@@ -88,6 +88,8 @@ class CoaddInput:
 
     def view(self, box: Box) -> MaskedImage:
         """Pixels of `box` that must not be changed; those outside of the input have no data."""
+        if self.kept is not None and self.kept.box.contains(box):
+            return self._with_variance(self.kept[box])
         own = self.box() & box
         if own.is_empty:
             planes = self.info().planes if self.planes is None else self.planes
@@ -97,10 +99,15 @@ class CoaddInput:
 
     def _inside(self, own: Box) -> MaskedImage:
         """Pixels of a box that the input covers."""
-        pixels = self._converted(own) if self.kept is None else self.kept[own]
+        if self.kept is not None and self.kept.box.contains(own):
+            return self._with_variance(self.kept[own])
+        return self._with_variance(self._converted(own))
+
+    def _with_variance(self, pixels: MaskedImage) -> MaskedImage:
+        """The same pixels; an input that came without variance gets its estimate."""
         if self.sigma2 is None:
             return pixels
-        variance = Image(np.full(own.shape, self.sigma2, np.float32), own)
+        variance = Image(np.full(pixels.box.shape, self.sigma2, np.float32), pixels.box)
         return MaskedImage(pixels.image, pixels.mask, variance)
 
     def _converted(self, own: Box) -> MaskedImage:
@@ -117,6 +124,13 @@ class CoaddInput:
             return pixels
         mask = pixels.mask.conformed_to(self.planes)
         return MaskedImage(pixels.image, mask, pixels.variance)
+
+
+def pixels_at(ref: WarpRef, box: Box, planes: MaskPlanes) -> MaskedImage | None:
+    """Pixels of a box that must not be changed, or None where the reference has none there."""
+    one = ref if isinstance(ref, CoaddInput) else CoaddInput(ref, planes=planes)
+    here = one.box().overlaps(box) or (one.kept is not None and one.kept.box.contains(box))
+    return one.view(box) if here else None
 
 
 def _padded(inside: MaskedImage, box: Box) -> MaskedImage:

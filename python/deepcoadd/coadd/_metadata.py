@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import astropy.units as u
 from astropy.wcs import WCS
@@ -15,7 +16,7 @@ from deepcoadd.exposure import ExposureInfo, FilterLabel
 from deepcoadd.geometry import Box
 from deepcoadd.photocalib import PhotoCalib
 
-__all__ = ["coadd_info"]
+__all__ = ["coadd_info", "widest_psf"]
 
 
 def coadd_info(
@@ -66,3 +67,19 @@ def _photo_calib(
         return PhotoCalib(float(unit.to(u.nJy)))
     shared = infos[0].photo_calib
     return shared if all(info.photo_calib == shared for info in infos) else None
+
+
+def widest_psf(infos: Iterable[ExposureInfo]) -> Any:
+    """PSF of the input whose PSF image is the widest in the middle of its box; None without any.
+
+    For inputs that were matched to one model PSF, which differ in the size of their images only.
+    """
+    widest, width = None, 0
+    for info in infos:
+        if info.psf is None:
+            continue
+        y, x = info.box.center
+        size = info.psf.kernel_image(y=y, x=x).array.shape[1]
+        if size > width:
+            widest, width = info.psf, size
+    return widest

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from deepcoadd._core import mask as _core_mask
 from deepcoadd.coadd._options import AssembleOptions
 from deepcoadd.coadd._prepare import AlternateMask
-from deepcoadd.coadd._rules import MaskRules, flag_inexact_psf
+from deepcoadd.coadd._rules import MaskRules
 from deepcoadd.geometry import Box
 from deepcoadd.image import Image, MaskedImage
 from deepcoadd.mask import Mask
@@ -48,6 +48,22 @@ class TileWork:
     rules: MaskRules
     options: AssembleOptions
     out: StackPlanes
+
+    @property
+    def masked_image(self) -> MaskedImage:
+        """Image, mask and variance of ``out``; views."""
+        assert self.out.mask is not None  # allocated by the assembler, as are the others
+        assert self.out.variance is not None
+        mask = Mask(self.out.mask, self.box, self.rules.planes)
+        return MaskedImage(
+            Image(self.out.image, self.box), mask, Image(self.out.variance, self.box)
+        )
+
+    @property
+    def n_image(self) -> Image:
+        """Counts of good inputs of ``out``; a view."""
+        assert self.out.n_point is not None  # allocated by the assembler
+        return Image(self.out.n_point, self.box)
 
 
 def rows_of(planes: StackPlanes, rows: slice) -> StackPlanes:
@@ -86,7 +102,6 @@ def stack_tile(work: TileWork) -> StackDiagnostics:
     )
     if late:
         _core_mask.set_and_clear(out.mask, 0, late)
-    flag_inexact_psf(Mask(out.mask, work.box, rules.planes))
     return totals
 
 

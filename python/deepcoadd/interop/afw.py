@@ -14,7 +14,7 @@ from deepcoadd.geometry import Box
 from deepcoadd.image import MaskedImage
 from deepcoadd.mask import MaskPlanes
 
-__all__ = ["as_box", "as_exposure"]
+__all__ = ["as_box", "as_exposure", "as_wcs"]
 
 
 def as_box(obj: Any) -> Box:
@@ -60,7 +60,7 @@ def as_exposure(obj: Any) -> Exposure:
     )
     return Exposure(
         masked_image,
-        wcs=_wcs(_call(obj, "getWcs")),
+        wcs=as_wcs(_call(obj, "getWcs")),
         psf=_call(obj, "getPsf"),
         metadata=dict(_call(obj, "getMetadata") or {}),
     )
@@ -77,7 +77,7 @@ def _call(obj: Any, name: str) -> Any:
     return None if method is None else method()
 
 
-def _wcs(wcs: Any) -> WCS | None:
+def as_wcs(wcs: Any) -> WCS | None:
     """WCS of parent positions from an astropy WCS or an object with `getFitsMetadata`."""
     if wcs is None or isinstance(wcs, WCS):
         return wcs

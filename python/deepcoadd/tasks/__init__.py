@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Task and Config classes with the names that users of the Rubin pipelines know.
+
+They need the extra ``lsst``; without it this module can be imported, and asking for a class raises
+an ImportError that says what to install. Spellings in this folder are those of the documented
+tasks (camelCase); everything they do stands in the subject packages.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deepcoadd.tasks.assemble_coadd import (
+        AssembleCoaddConfig,
+        AssembleCoaddConnections,
+        AssembleCoaddTask,
+    )
+    from deepcoadd.tasks.interp_image import InterpImageConfig, InterpImageTask
+    from deepcoadd.tasks.scale_zero_point import (
+        ImageScaler,
+        ScaleZeroPointConfig,
+        ScaleZeroPointTask,
+    )
+    from deepcoadd.tasks.sky_info import SkyInfo
+
+_HOME = {
+    "AssembleCoaddConfig": "assemble_coadd",
+    "AssembleCoaddConnections": "assemble_coadd",
+    "AssembleCoaddTask": "assemble_coadd",
+    "ImageScaler": "scale_zero_point",
+    "InterpImageConfig": "interp_image",
+    "InterpImageTask": "interp_image",
+    "ScaleZeroPointConfig": "scale_zero_point",
+    "ScaleZeroPointTask": "scale_zero_point",
+    "SkyInfo": "sky_info",
+}
+
+__all__ = [
+    "AssembleCoaddConfig",
+    "AssembleCoaddConnections",
+    "AssembleCoaddTask",
+    "ImageScaler",
+    "InterpImageConfig",
+    "InterpImageTask",
+    "ScaleZeroPointConfig",
+    "ScaleZeroPointTask",
+    "SkyInfo",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a class when it is first asked for."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'deepcoadd.tasks' has no attribute {name!r}")
+    try:
+        home = import_module(f"deepcoadd.tasks.{_HOME[name]}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "lsst":
+            raise
+        raise ImportError(
+            f"deepcoadd.tasks.{name} needs the LSST task framework ({error}): "
+            'pip install "deepcoadd[lsst]"'
+        ) from error
+    return getattr(home, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
