@@ -26,7 +26,7 @@ def assert_planes_close(
 ) -> int:
     """Check that ``|actual - desired| <= atol + rtol * |desired|`` at every pixel.
 
-    NaN equals NaN, an infinity the same infinity. Without tolerances values must be equal.
+    NaN equals NaN, an infinity the same infinity.
 
     Parameters
     ----------
@@ -49,16 +49,15 @@ def assert_planes_close(
     Raises
     ------
     AssertionError
-        Shapes, boxes or pixels differ. The message has the number of bad pixels and the worst one:
-        its position (y, x; parent frame for images), the two values, the difference and what was
-        allowed.
+        Shapes, boxes or pixels differ. The message counts the bad pixels and shows the worst one:
+        its position (of images in the parent frame), both values, the difference, the tolerance.
     """
     first = _first_pixel(actual, desired, name)
     got = np.asarray(getattr(actual, "array", actual))
     want = np.asarray(getattr(desired, "array", desired))
     if got.shape != want.shape:
         raise AssertionError(f"{name}: shape {got.shape}, expected {want.shape}")
-    chosen = np.ones(got.shape, bool) if where is None else np.broadcast_to(where, got.shape)
+    chosen = np.broadcast_to(True if where is None else where, got.shape)
     got64, want64 = got.astype(np.float64), want.astype(np.float64)
     with np.errstate(invalid="ignore"):
         allowed = np.broadcast_to(np.asarray(atol, np.float64) + rtol * np.abs(want64), got.shape)
@@ -69,15 +68,18 @@ def assert_planes_close(
         # What is not a number at all is worse than any difference.
         badness = np.full(got.shape, np.inf)
         np.subtract(error, allowed, out=badness, where=np.isfinite(error))
-        worst = np.unravel_index(np.argmax(np.where(bad, badness, -np.inf)), got.shape)
-        at = tuple(int(i) for i in worst)
+        at = _index(np.argmax(np.where(bad, badness, -np.inf)), got.shape)
         place = tuple(i + f for i, f in zip(at, first, strict=True)) if first else at
         raise AssertionError(
-            f"{name}: {bad.sum()} of {chosen.sum()} pixels differ; worst at {place}: "
-            f"{got[at]!r}, expected {want[at]!r}, difference {error[at]:.3g}, "
-            f"allowed {allowed[at]:.3g}"
+            f"{name}: {bad.sum()} of {chosen.sum()} pixels differ; worst at {place}: {got[at]!r}, "
+            f"expected {want[at]!r}, difference {error[at]:.3g}, allowed {allowed[at]:.3g}"
         )
     return int(chosen.sum())
+
+
+def _index(flat: np.integer[Any], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Index of the element that has a number in the flat array."""
+    return tuple(int(i) for i in np.unravel_index(int(flat), shape))
 
 
 def _first_pixel(actual: Any, desired: Any, name: str) -> tuple[int, int] | None:

@@ -41,14 +41,10 @@ def simulate_warps(
 
     Parameters
     ----------
-    n : int
-        Number of visits.
-    shape : (int, int)
-        (ny, nx) pixels.
-    seed : int
-        Everything follows from it.
-    start : (int, int)
-        First pixel (y0, x0).
+    n, seed : int
+        Number of visits, and what everything follows from.
+    shape, start : (int, int)
+        (ny, nx) pixels; first pixel (y0, x0).
     satellite_in : int, or sequence of int, optional
         Visits (from 0) that a satellite crosses; its trail, 10 to 60 times as bright as the noise,
         is not masked.
@@ -79,23 +75,26 @@ def simulate_warps(
     """
     if not noise > 0:
         raise OptionError(f"noise = {noise!r}: expected a number above 0")
+    options = _plain_sky(n_sources, psf_sigma, noise)
     crossed = (satellite_in,) if isinstance(satellite_in, int) else tuple(satellite_in or ())
+    trails = SatelliteOptions(visits=crossed, peak=(10.0, 60.0))
+    scene = simulate_scene(
+        replace(options, n_visits=n, shape=shape, start=start, seed=seed, satellites=trails)
+    )
+    return scene.warps, scene.truth.sky()
+
+
+def _plain_sky(n_sources: int, psf_sigma: float, noise: float) -> SceneOptions:
+    """Options of faint sources that all visits see with one PSF and one noise."""
     brightest = 20.0 * noise * 2.0 * np.pi * psf_sigma**2
-    plain = NoiseOptions(gain=20.0 / noise, read_noise=0.0)
-    level = noise**2 * plain.gain
-    options = SceneOptions(
-        n_visits=n,
-        shape=shape,
-        start=start,
-        seed=seed,
+    gain = 20.0 / noise
+    level = noise**2 * gain
+    return SceneOptions(
         sources=SourceOptions(
             n_stars=n_sources - n_sources // 2,
             n_galaxies=n_sources // 2,
             flux=(0.02 * brightest, brightest),
         ),
         psf=PsfOptions(sigma=(psf_sigma, psf_sigma)),
-        noise=replace(plain, sky_level=(level, level)),
-        satellites=SatelliteOptions(visits=crossed, peak=(10.0, 60.0)),
+        noise=NoiseOptions(gain=gain, read_noise=0.0, sky_level=(level, level)),
     )
-    scene = simulate_scene(options)
-    return scene.warps, scene.truth.sky()
