@@ -50,12 +50,12 @@ class NoiseSample:
 
     @property
     def measured(self) -> float:
-        """Standard deviation that the pixels show; NaN without pixels.
+        """Standard deviation that a pixel of the `expected` one shows; NaN without pixels.
 
-        Distance from the median down to the 15.87th percentile. Sources that nobody masked lift
-        pixels and so leave the lower side of the distribution alone.
+        It is `ratio` times `expected`, so that an image whose depth varies is measured by how the
+        pixels compare with their own variance, and not by how much of it is shallow.
         """
-        return _lower_sigma(self.residual)
+        return self.ratio * self.expected
 
     @property
     def expected(self) -> float:
@@ -69,8 +69,16 @@ class NoiseSample:
 
     @property
     def ratio(self) -> float:
-        """Standard deviation of the normalised residuals, as `measured`; 1 is right."""
-        return _lower_sigma(self.normalized)
+        """Standard deviation of the normalised residuals; 1 is right, NaN without pixels.
+
+        Distance from the median down to the 15.87th percentile. Sources that nobody masked lift
+        pixels and so leave the lower side of the distribution alone.
+        """
+        values = self.normalized
+        if not values.size:
+            return math.nan
+        low, middle = np.percentile(values, (_ONE_SIGMA, 50.0))
+        return float(middle - low)
 
 
 def sample_noise(
@@ -134,10 +142,3 @@ def _cells(box: Box, cell: int, max_cells: int) -> Iterator[Box]:
         iy, ix = divmod(int(k * step), nx)
         start = (box.y.start + iy * cell, box.x.start + ix * cell)
         yield Box.from_shape((cell, cell), start=start)
-
-
-def _lower_sigma(values: npt.NDArray[np.float32]) -> float:
-    if not values.size:
-        return math.nan
-    low, middle = np.percentile(values, (_ONE_SIGMA, 50.0))
-    return float(middle - low)

@@ -33,7 +33,17 @@ def test_measures_and_expects_the_noise_that_was_put_in() -> None:
 def test_a_wrong_variance_shows_in_the_ratio() -> None:
     image = noisy((256, 256), 2.0, seed=2)
     image.variance.array *= 4.0
-    assert sample_noise(image).ratio == pytest.approx(0.5, rel=0.04)
+    noise = sample_noise(image)
+    assert noise.ratio == pytest.approx(0.5, rel=0.04)
+    assert noise.expected == pytest.approx(4.0, rel=1e-6)
+    assert noise.measured == pytest.approx(2.0, rel=0.04)
+
+
+def test_varying_depth_is_not_excess_noise() -> None:
+    image = noisy((256, 256), 1.0, seed=10)
+    image.image.array[:100] *= 5.0
+    image.variance.array[:100] *= 25.0
+    assert sample_noise(image).measured == pytest.approx(1.0, rel=0.03)
 
 
 def test_sky_gradient_and_unmasked_sources_do_not_count_as_noise() -> None:

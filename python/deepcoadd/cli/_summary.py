@@ -43,7 +43,7 @@ def print_facts(console: Console, facts: Mapping[str, str], title: str = "") -> 
     table.add_column(overflow="fold")
     for name, value in facts.items():
         table.add_row(Text(name), Text(value))
-    console.print(table)
+    _show(console, table)
 
 
 def print_rows(
@@ -55,4 +55,13 @@ def print_rows(
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
-    console.print(table)
+    _show(console, table)
+
+
+def _show(console: Console, table: Table) -> None:
+    """Print a table without the blanks that fill its last column."""
+    with console.capture() as captured:
+        console.print(table)
+    text = captured.get()
+    console.file.write("".join(f"{line.rstrip()}\n" for line in text.splitlines()))
+    console.file.flush()
