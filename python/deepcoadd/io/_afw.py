@@ -27,6 +27,7 @@ from deepcoadd.io._layout import Layout, NamedBits, PlaneVariance, check_shapes
 from deepcoadd.io._opened import Opened
 from deepcoadd.io._parts_hdus import read_parts
 from deepcoadd.io._plane import Plane
+from deepcoadd.io._single import is_background
 from deepcoadd.io._visit_cards import VISIT_CARDS, visit_of
 from deepcoadd.mask import DEFAULT_PLANES
 
@@ -80,10 +81,11 @@ def detect(hdus: Sequence[Hdu]) -> bool:
     primary = hdus[0].cards
     if "DCOADDV" in primary or "AR_HDU" in primary or "EXPINFO_V" in primary:
         return any(hdu.is_image for hdu in hdus)
-    images = [hdu for hdu in hdus[1:] if hdu.is_image]
+    images = [hdu for hdu in hdus if hdu.is_image]
     if any(str(hdu.get("EXTTYPE", "")).strip().upper() in _PLANES for hdu in images):
         return True
-    return len(images) >= 2 and file_planes(images[1].cards, "") is not None
+    masks = [hdu for hdu in images if any(key.startswith("MP_") for key in hdu.cards)]
+    return bool(masks) and len(images) > len(masks) and not is_background(hdus)
 
 
 def find_planes(hdus: Sequence[Hdu], path: Path) -> dict[str, Plane]:
@@ -99,9 +101,25 @@ def find_planes(hdus: Sequence[Hdu], path: Path) -> dict[str, Plane]:
                 found.setdefault(name, hdu)
     if "IMAGE" not in found:
         # Oldest files: the planes are in order, from the primary HDU or the one after it.
-        for name, hdu in zip(_PLANES, images, strict=False):
-            found.setdefault(name, hdu)
+        left = [hdu for hdu in images if hdu not in found.values()]
+        missing = [name for name in _PLANES if name not in found]
+        found.update(zip(missing, left, strict=False))
     return {name: Plane(path, found[name]) for name in _PLANES if name in found}
+
+
+def _report_offset(other: Plane, start: tuple[int, int]) -> None:
+    """Say so when a plane claims to lie elsewhere than the image, whose box counts."""
+    cards = other.hdu.cards
+    if not {"CRVAL1A", "LTV1"} & cards.keys():
+        return
+    found = offset_of(cards, other.where)
+    if found != start:
+        _log.warning(
+            "%s: its first pixel is at %s, that of the image at %s, which counts",
+            other.where,
+            found,
+            start,
+        )
 
 
 def layout(opened: Opened) -> Layout:
@@ -123,11 +141,13 @@ def layout(opened: Opened) -> Layout:
     named = None
     if mask is not None:
         check_shapes(image, mask, "mask")
+        _report_offset(mask, start)
         source = file_planes(mask.hdu.cards, mask.where) or DEFAULT_PLANES
         named = NamedBits(mask, source, conformed_planes(source))
     variance = planes.get("VARIANCE")
     if variance is not None:
         check_shapes(image, variance, "variance")
+        _report_offset(variance, start)
     wcs = wcs_of(image.hdu, start, image.where)
     ours = "DCOADDV" in hdus[0].cards
     parts = _calibration(cards)

@@ -34,7 +34,8 @@ class Hdu:
     index : int
         Position in the file, from 0.
     cards : dict
-        Keyword -> value; the first of repeated keywords; commentary and unreadable cards left out.
+        Keyword -> value; the first of repeated keywords; no commentary. The value of a
+        card that FITS does not allow is its text.
     offset, size : int
         First byte of the data and their number, without padding.
     shape : tuple of int
@@ -188,7 +189,8 @@ def _parse(text: bytes) -> tuple[fits.Header, dict[str, Any]]:
             try:
                 keyword, value = card.keyword, card.value
             except (fits.VerifyError, ValueError):
-                continue
+                # The text stands for the value: whoever needs a number refuses it.
+                keyword, value = card.image[:8].strip(), card.image[9:].strip()
             if keyword not in ("COMMENT", "HISTORY", ""):
                 cards.setdefault(keyword, value)
     return header, cards

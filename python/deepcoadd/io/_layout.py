@@ -195,17 +195,19 @@ def _mark_no_data(
 
 
 def check_shapes(image: Plane, other: Plane, what: str) -> None:
-    """Refuse a mask or variance plane of another size than the image.
+    """Refuse a mask or variance plane of another size than the image, and a mask of floats.
 
     Raises
     ------
     FileFormatError
-        The shapes differ.
+        The shapes differ, or the mask is not of an integer type.
     """
     if image.shape != other.shape:
         raise FileFormatError(
             f"{other.where}: the {what} has shape {other.shape}, the image {image.shape}"
         )
+    if what == "mask" and not other.is_integer:
+        raise FileFormatError(f"{other.where}: a mask of type {other.dtype}; expected integers")
 
 
 @dataclass(frozen=True)
