@@ -92,7 +92,7 @@ def test_dumped_scene_reads_back_identically(
     ("arguments", "message"),
     [
         ([], "--output"),
-        (["-o", "x", "-c", "satelites.per_visit=1"], "did you mean"),
+        (["-o", "x", "-c", "satellite.per_visit=1"], "did you mean"),
         (["-o", "x", "-c", "satellites.per_visit=-1"], "satellites.per_visit"),
         (["-o", "x", "-c", "preset=best"], "clean, demo, reference"),
         (["-o", "x", "--preset", "best"], "clean"),

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Commands that the documentation and the help show are ones that can be given."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from deepcoadd.cli._app import app
+from deepcoadd.cli._config import coadd_config
+from deepcoadd.cli._session import Session
+from deepcoadd.cli._settings import keys, read_toml, updated
+from deepcoadd.coadd import AssembleOptions
+from deepcoadd.testing.simulate import PRESETS
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def shown_commands() -> list[str]:
+    """Lines that call the program, in the documentation and in the help texts."""
+    pages = [(ROOT / name).read_text() for name in ("docs/command-line.md", "README.md")]
+    texts = [block for page in pages for block in re.findall(r"^```\n(.*?)^```", page, re.M | re.S)]
+    context = click.Context(app)
+    for name in app.list_commands(context):
+        command = app.get_command(context, name)
+        assert command is not None
+        texts.append(command.help or "")
+    texts.append(app.help or "")
+    found = [m[1] for text in texts for m in re.finditer(r"^\s*(deepcoadd .*)$", text, re.M)]
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize("line", shown_commands())
+def test_shown_commands_parse(line: str) -> None:
+    words = shlex.split(re.split(r" [|>] | {3,}", line)[0])[1:]
+    context = click.Context(app)
+    command = app.get_command(context, words[0])
+    assert command is not None, line
+    made = command.make_context(words[0], words[1:], obj=Session())
+    if words[0] == "coadd":
+        settings = made.params
+        assert settings["files"] or settings["dump_config"]
+        coadd_config(None, settings["overrides"])
+
+
+def test_enough_commands_are_shown() -> None:
+    lines = shown_commands()
+    assert len(lines) > 20
+    for name in ("coadd", "info", "simulate"):
+        assert sum(line.startswith(f"deepcoadd {name}") for line in lines) >= 3
+
+
+def test_settings_named_in_the_documentation_exist() -> None:
+    text = (ROOT / "docs" / "command-line.md").read_text()
+    known = set(keys(AssembleOptions)) | {"interpolate"}
+    for name in re.findall(r"`?-c (\w+(?:\.\w+)*)=", text):
+        scene = name.split(".")[0] in PRESETS["clean"].__dataclass_fields__
+        assert name in known or scene, name
+
+
+def test_example_files_are_settings() -> None:
+    made = coadd_config(ROOT / "examples" / "coadd.toml")
+    assert made.options.sigma_clip == 2.5
+    assert made.options.unit is None
+    assert made.run.input.weight == "{stem}.weight.fits"
+    scene = read_toml(ROOT / "examples" / "scene.toml")
+    options = updated(PRESETS[scene.pop("preset")], scene)
+    assert options.shape == (600, 800)
+    assert options.psf.sigma == (2.0, 3.5)
