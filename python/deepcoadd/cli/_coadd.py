@@ -20,6 +20,7 @@ from deepcoadd.cli._options import (
     overwrite_option,
     resource_options,
     verbosity_options,
+    with_options,
 )
 from deepcoadd.cli._product import Product, make_coadd
 from deepcoadd.cli._session import Session
@@ -101,9 +102,7 @@ def _method_options(command: Any) -> Any:
             "image,weight. Roles: image, mask, variance, weight, skip.",
         ),
     ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return with_options(command, options)
 
 
 @click.command("coadd", help=_HELP)

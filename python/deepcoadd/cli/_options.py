@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ __all__ = [
     "overwrite_option",
     "resource_options",
     "verbosity_options",
+    "with_options",
 ]
 
 INPUT_FLAGS = ("format", "hdu", "mask", "variance", "weight", "mask_map", "noise", "epochs")
@@ -35,6 +36,13 @@ def _set_verbosity(ctx: click.Context, param: click.Parameter, value: Any) -> No
     if value:
         session = ctx.ensure_object(Session)
         session.set_verbosity(-1 if param.name == "quiet" else int(value))
+
+
+def with_options(command: Command, options: Sequence[Callable[[Any], Any]]) -> Command:
+    """Add options, which the help shows in this order."""
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def verbosity_options(command: Command) -> Command:
@@ -130,9 +138,7 @@ def input_options(command: Command) -> Command:
             "sigma, or GAIN,READ_NOISE.",
         ),
     ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return with_options(command, options)
 
 
 def overwrite_option(what: str) -> Callable[[Command], Command]:

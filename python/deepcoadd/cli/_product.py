@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -105,95 +105,91 @@ def make_coadd(
     plan = prepare(refs, options=config.options, progress=progress)
     if viewer is not None:
         viewer.begin(plan.box)
-    keywords: dict[str, Any] = {
-        "overwrite": overwrite,
-        "compression": config.run.compression,
-        "provenance": _provenance(plan, config),
-    }
+    job = _Job(output, plan, config, overwrite, progress, viewer)
     by_tiles = plan.output_bytes > _SHARE_IN_MEMORY * config.options.max_memory
-    make = _by_tiles if by_tiles else _in_memory
-    result = make(output, plan, config, keywords, progress, viewer)
+    result = job.by_tiles() if by_tiles else job.in_memory()
     skipped = [*unreadable, *result.skipped]
     if result.planes is not None:
         return Product(result, skipped, sample_noise(result.exposure.masked_image))
     return Product(result, skipped, sample_noise(open_warp(output)))
 
 
-def _in_memory(
-    output: Path,
-    plan: CoaddPlan,
-    config: CoaddConfig,
-    keywords: Mapping[str, Any],
-    progress: ProgressCallback,
-    viewer: TileViewer | None,
-) -> CoaddResult:
-    """Make a coadd and write it at once."""
-    result = assemble(plan, bright_objects=config.run.bright_objects, progress=progress)
-    assert result.n_image is not None  # kept, since no tile was handed out
-    assert result.n_clipped_image is not None
-    whole = CoaddTile(
-        result.exposure.masked_image, result.n_image, result.n_clipped_image, result.maps
-    )
-    if viewer is not None:
-        viewer.add(whole)
-    write(
-        output,
-        result.exposure,
-        inputs_table=result.table(),
-        extra_images=_extra_images(whole),
-        **keywords,
-    )
-    return result
+@dataclass(frozen=True)
+class _Job:
+    """One coadd to be made and written."""
 
+    output: Path
+    plan: CoaddPlan
+    config: CoaddConfig
+    overwrite: bool
+    progress: ProgressCallback
+    viewer: TileViewer | None
 
-def _by_tiles(
-    output: Path,
-    plan: CoaddPlan,
-    config: CoaddConfig,
-    keywords: Mapping[str, Any],
-    progress: ProgressCallback,
-    viewer: TileViewer | None,
-) -> CoaddResult:
-    """Make a coadd that does not fit in memory, and write each tile when it is done."""
-    planes = plan.rules.planes
-    if config.run.bright_objects is not None:
-        planes = planes.with_planes(config.options.bright_object_plane)
-    dtypes: dict[str, type] = {"NIMAGE": np.uint32, "NCLIPPED": np.uint32}
-    dtypes |= {name.upper(): _MAP_DTYPES.get(name, np.float32) for name in config.options.maps}
-    _log.info("the coadd takes %d MiB and is written by tiles", plan.output_bytes >> 20)
-    with writer(
-        output, replace(plan.info, planes=planes), extra_images=dtypes, **keywords
-    ) as tiles:
+    def in_memory(self) -> CoaddResult:
+        """Make the coadd, then write it."""
+        result = self._assembled()
+        assert result.n_image is not None  # kept, since no tile was handed out
+        assert result.n_clipped_image is not None
+        whole = CoaddTile(
+            result.exposure.masked_image, result.n_image, result.n_clipped_image, result.maps
+        )
+        if self.viewer is not None:
+            self.viewer.add(whole)
+        write(
+            self.output,
+            result.exposure,
+            inputs_table=result.table(),
+            extra_images=_extra_images(whole),
+            **self._how_to_write(),
+        )
+        return result
 
-        def take(tile: CoaddTile) -> None:
-            tiles.write_tile(tile.box, tile.masked_image, _extra_images(tile))
-            if viewer is not None:
-                viewer.add(tile)
+    def by_tiles(self) -> CoaddResult:
+        """Make a coadd that does not fit in memory, and write each tile when it is done."""
+        names, plan = self.config.options.maps, self.plan
+        planes = plan.rules.planes
+        if self.config.run.bright_objects is not None:
+            planes = planes.with_planes(self.config.options.bright_object_plane)
+        dtypes: dict[str, type] = {"NIMAGE": np.uint32, "NCLIPPED": np.uint32}
+        dtypes |= {name.upper(): _MAP_DTYPES.get(name, np.float32) for name in names}
+        _log.info("the coadd takes %d MiB and is written by tiles", plan.output_bytes >> 20)
+        info = replace(plan.info, planes=planes)
+        with writer(self.output, info, extra_images=dtypes, **self._how_to_write()) as tiles:
 
-        try:
-            result = assemble(
-                plan,
-                bright_objects=config.run.bright_objects,
-                progress=progress,
-                on_tile=take,
-            )
-        except OptionError as error:
-            error.add_note("a --max-memory above the size of the coadd also helps")
-            raise
-        tiles.inputs_table = result.table()
-    return result
+            def take(tile: CoaddTile) -> None:
+                tiles.write_tile(tile.box, tile.masked_image, _extra_images(tile))
+                if self.viewer is not None:
+                    self.viewer.add(tile)
+
+            try:
+                result = self._assembled(take)
+            except OptionError as error:
+                error.add_note("a --max-memory above the size of the coadd also helps")
+                raise
+            tiles.inputs_table = result.table()
+        return result
+
+    def _assembled(self, on_tile: Callable[[CoaddTile], None] | None = None) -> CoaddResult:
+        return assemble(
+            self.plan,
+            bright_objects=self.config.run.bright_objects,
+            progress=self.progress,
+            on_tile=on_tile,
+        )
+
+    def _how_to_write(self) -> dict[str, Any]:
+        return {
+            "overwrite": self.overwrite,
+            "compression": self.config.run.compression,
+            "provenance": {
+                "VERSION": __version__,
+                "NINPUTS": len(self.plan.inputs),
+                "OPTIONS": plain(self.config.table()),
+            },
+        }
 
 
 def _extra_images(tile: CoaddTile) -> dict[str, Image]:
     """HDUs beside image, mask and variance."""
     counts = {"NIMAGE": tile.n_image, "NCLIPPED": tile.n_clipped_image}
     return counts | {name.upper(): image for name, image in tile.maps.items()}
-
-
-def _provenance(plan: CoaddPlan, config: CoaddConfig) -> dict[str, Any]:
-    """What the header says about the making of a coadd; the inputs stand in their own table."""
-    return {
-        "VERSION": __version__,
-        "NINPUTS": len(plan.inputs),
-        "OPTIONS": plain(config.table()),
-    }
