@@ -5,7 +5,7 @@ from deepcoadd.io._archive import CoaddInputs, MissingPart
 from deepcoadd.io._atomic import atomic_path
 from deepcoadd.io._describe import FileDescription, HduDescription, describe, image_hdus
 from deepcoadd.io._handles import FitsRef, open_warp, open_warps, read
-from deepcoadd.io._mask_maps import MaskMap
+from deepcoadd.io._mask_maps import MaskMap, mask_maps
 from deepcoadd.io._options import ReadOptions
 from deepcoadd.io._registry import format_names, register_format
 from deepcoadd.io._single import BackgroundPlanes, read_background_planes, read_image, read_mask
@@ -25,6 +25,7 @@ __all__ = [
     "describe",
     "format_names",
     "image_hdus",
+    "mask_maps",
     "open_warp",
     "open_warps",
     "read",

@@ -19,7 +19,7 @@ from deepcoadd.io._layout import Layout, NamedBits
 from deepcoadd.io._opened import Opened
 from deepcoadd.io._options import Noise, PathLike, ReadOptions
 from deepcoadd.io._pool import FilePool, shared_pool
-from deepcoadd.io._registry import plan
+from deepcoadd.io._registry import plan, user_format
 from deepcoadd.io._target import HduName, parse_target
 from deepcoadd.mask import MaskPlanes
 
@@ -36,6 +36,13 @@ class FitsRef:
     options : ReadOptions
         How to read it.
 
+    Attributes
+    ----------
+    path : Path
+        File.
+    format : str
+        Name of its format.
+
     Notes
     -----
     Safe to use from several threads. All references of a process share at most 128 open files.
@@ -51,16 +58,11 @@ class FitsRef:
             self._options = replace(self._options, hdu=target.hdu)
         self.path: Path = target.path
         self._pool: FilePool = shared_pool()
-        self._plan = _open_plan(target.path, self._options, self._pool)
+        self.format, self._plan = _open_plan(target.path, self._options, self._pool)
         self._box = target.box(self._plan.info.box)
         self._paths = (target.path, *_companions(self._plan))
         self._pool.adopt(self._paths)
         self._finalizer = weakref.finalize(self, self._pool.drop, self._paths)
-
-    @property
-    def format(self) -> str:
-        """Name of the format."""
-        return self._plan.format if isinstance(self._plan, Layout) else self._options.format
 
     @property
     def data_id(self) -> Mapping[str, Any]:
@@ -112,12 +114,16 @@ class FitsRef:
         return (FitsRef, (self._name, self._options))
 
 
-def _open_plan(path: Path, options: ReadOptions, pool: FilePool) -> Layout | Exposure:
-    """Layout (or exposure) of a file."""
+def _open_plan(path: Path, options: ReadOptions, pool: FilePool) -> tuple[str, Layout | Exposure]:
+    """Format of a file, and its layout or (formats of the user) the exposure itself."""
+    own = user_format(path, options.format)
+    if own is not None:
+        return own.name, own.read(path)
     with pool.use(path) as file:
         with file.raw() as raw:
             hdus = scan_hdus(raw, file.size, str(path))
-        return plan(Opened(path, hdus, options, pool))
+        layout = plan(Opened(path, hdus, options, pool))
+    return layout.format, layout
 
 
 def _companions(found: Layout | Exposure) -> tuple[Path, ...]:

@@ -22,7 +22,7 @@ from deepcoadd.io._plane import Plane
 from deepcoadd.io._pool import FilePool
 from deepcoadd.mask import DEFAULT_PLANES, MaskPlanes
 
-__all__ = ["MappedMask", "MaskMap", "mask_map_of"]
+__all__ = ["MappedMask", "MaskMap", "mask_map_of", "mask_maps"]
 
 _log = logging.getLogger(__name__)
 
@@ -82,6 +82,11 @@ class MaskMap:
 def _tables() -> dict[str, MaskMap]:
     text = resources.files("deepcoadd.io").joinpath("data/mask_maps.toml").read_text("utf-8")
     return {name: _from_table(table, name) for name, table in tomllib.loads(text).items()}
+
+
+def mask_maps() -> dict[str, MaskMap]:
+    """Shipped mask maps by name."""
+    return dict(_tables())
 
 
 def mask_map_of(wanted: Any) -> MaskMap:

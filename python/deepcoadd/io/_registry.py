@@ -19,25 +19,36 @@ __all__ = ["format_names", "plan", "register_format"]
 
 @dataclass(frozen=True)
 class Format:
-    """A format: how to know it, and how to read it."""
+    """A built-in format: how to know it, and how to lay it out."""
 
     name: str
     detect: Callable[[Opened], bool]
-    plan: Callable[[Opened], Layout | Exposure]
+    plan: Callable[[Opened], Layout]
+
+
+@dataclass(frozen=True)
+class UserFormat:
+    """A format of the user: how to know it, and how to read it."""
+
+    name: str
+    detect: Callable[[Path], bool]
+    read: Callable[[Path], Exposure]
 
 
 def _has_uncertainty(opened: Opened) -> bool:
     return any(_foreign.uncertainty_kind(hdu) for hdu in opened.images)
 
 
-_USER: list[Format] = []
+_USER: list[UserFormat] = []
 _BUILT_IN = [
     Format("lsst-images", lambda o: "DATAMODL" in o.primary, _foreign.lsst_images),
     Format("afw", lambda o: _afw.detect(o.hdus), _afw.layout),
     Format("ccddata", _has_uncertainty, _foreign.ccd_data),
     Format("decam", lambda o: bool(_foreign.PIPELINE.search(o.path.name)), _foreign.pipeline),
     Format(
-        "legacysurvey", lambda o: bool(_foreign.LEGACY.match(o.path.name)), _foreign.legacy_survey
+        "legacysurvey",
+        lambda o: bool(_foreign.LEGACY.match(o.path.name)),
+        _foreign.legacy_survey,
     ),
     Format("ztf", lambda o: bool(_foreign.ZTF.search(o.path.name)), _foreign.ztf),
     Format("swarp", _foreign.has_weight_file, _foreign.swarp),
@@ -48,14 +59,14 @@ _BUILT_IN = [
 def register_format(
     name: str, detect: Callable[[Path], bool], read: Callable[[Path], Exposure]
 ) -> None:
-    """Add a format of your own; it is tried before the built-in ones.
+    """Add a format of your own; it is tried before the built-in ones, and need not be FITS.
 
     Parameters
     ----------
     name : str
         Name for ``format=``; registering it again replaces the former.
     detect : callable
-        ``detect(path)`` says whether a file is of this format.
+        ``detect(path)`` says whether an existing file is of this format.
     read : callable
         ``read(path)`` returns an `Exposure`. The whole exposure is read and kept for the sections
         asked of it later.
@@ -68,16 +79,24 @@ def register_format(
     if name in {"", "auto"} or name in {known.name for known in _BUILT_IN}:
         raise OptionError(f"format name {name!r} is taken; choose another")
     _USER[:] = [known for known in _USER if known.name != name]
-    _USER.append(Format(name, lambda o: detect(o.path), lambda o: read(o.path)))
+    _USER.append(UserFormat(name, detect, read))
 
 
 def format_names() -> tuple[str, ...]:
     """Names of all formats, in the order in which they are tried."""
-    return tuple(known.name for known in (*_USER, *_BUILT_IN))
+    return (*(known.name for known in _USER), *(known.name for known in _BUILT_IN))
 
 
-def plan(opened: Opened) -> Layout | Exposure:
-    """Layout of a file by the format asked for, or the first that knows it.
+def user_format(path: Path, wanted: str) -> UserFormat | None:
+    """Format of the user for a file: the one asked for, or the first that knows it."""
+    for known in _USER:
+        if known.name == wanted or (wanted == "auto" and path.is_file() and known.detect(path)):
+            return known
+    return None
+
+
+def plan(opened: Opened) -> Layout:
+    """Layout of a FITS file by the format asked for, or the first that knows it.
 
     Raises
     ------
@@ -87,8 +106,7 @@ def plan(opened: Opened) -> Layout | Exposure:
         The file is not of that format.
     """
     wanted = opened.options.format
-    for known in (*_USER, *_BUILT_IN):
+    for known in _BUILT_IN:
         if known.name == wanted or (wanted == "auto" and known.detect(opened)):
-            found = known.plan(opened)
-            return found if isinstance(found, Exposure) else with_companions(opened, found)
+            return with_companions(opened, known.plan(opened))
     raise OptionError(f"format = {wanted!r}; allowed are auto, {', '.join(format_names())}")
