@@ -159,6 +159,7 @@ def test_epochs_exclude_other_ways_to_name_hdus() -> None:
         (["{0}", "-o", "{dir}/no/coadd.fits"], "folder"),
         (["{0}", "-o", "{dir}"], "is a folder"),
         (["{0}", "-o", "{0}"], "exists"),
+        (["{0}", "-o", "{0}", "--overwrite"], "is one of the inputs"),
         (["{0}", "{0}", "-o", "{dir}/coadd.fits"], "named twice"),
         (["{dir}/none.fits", "-o", "{dir}/coadd.fits"], "none.fits"),
         (["{0}", "-o", "{dir}/coadd.fits", "--threads", "0"], "--threads"),

@@ -147,7 +147,7 @@ def command(
         set_num_threads(threads)
     check_output(output, overwrite=overwrite)
     viewer = None if report is None else _quick_look(report, overwrite=overwrite)
-    refs, unreadable = open_inputs(files, config.run.input)
+    refs, unreadable = open_inputs(files, config.run.input, output=output)
     with session.progress() as progress:
         product = make_coadd(
             output,

@@ -102,7 +102,7 @@ def _companion(name: str, rule: str, file: str, n_files: int) -> str:
 
 
 def open_inputs(
-    files: Sequence[str], options: InputOptions
+    files: Sequence[str], options: InputOptions, *, output: Path | None = None
 ) -> tuple[list[FitsRef], list[SkippedInput]]:
     """References to the exposures of some files, and those that cannot be read, with reasons.
 
@@ -112,13 +112,15 @@ def open_inputs(
         Names as `deepcoadd.io.open_warp` takes them.
     options : InputOptions
         How to read them.
+    output : Path, optional
+        What will be written, which must be none of them.
 
     Raises
     ------
     MissingFileError
         A file does not exist.
     OptionError
-        The same exposure is named twice, or an option is not allowed.
+        The same exposure is named twice, the output is an input, or an option is not allowed.
     """
     refs: list[FitsRef] = []
     skipped: list[SkippedInput] = []
@@ -129,6 +131,8 @@ def open_inputs(
         if identity in seen:
             raise OptionError(f"input {file!r} is named twice: its noise would count as signal")
         seen.add(identity)
+        if output is not None and target.path.resolve() == output.resolve():
+            raise OptionError(f"output {str(output)!r} is one of the inputs")
         try:
             for name, how in _exposures(file, options, len(files)):
                 refs.append(open_warp(name, **how))
