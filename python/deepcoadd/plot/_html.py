@@ -47,18 +47,17 @@ def table(rows: Iterable[Sequence[str]], head: Sequence[str] = ()) -> str:
     return f"<table>{top}{body}</table>"
 
 
-def figure(file: str, caption: str) -> str:
-    """Picture with a caption."""
-    name = escape(file, quote=True)
-    return (
-        f'<figure><a href="{name}"><img src="{name}" alt="{escape(caption, quote=True)}"></a>'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-    )
+def figure(file: str, what: str, *, caption: bool = False) -> str:
+    """Picture that leads to itself at full size; `what` it shows is its caption if wanted."""
+    name, text = escape(file, quote=True), escape(what, quote=True)
+    below = f"<figcaption>{text}</figcaption>" if caption else ""
+    return f'<figure><a href="{name}"><img src="{name}" alt="{text}"></a>{below}</figure>'
 
 
 def gallery(pictures: Mapping[str, str]) -> str:
     """Grid of small pictures, file name -> caption."""
-    return '<div class="gallery">' + "\n".join(figure(f, c) for f, c in pictures.items()) + "</div>"
+    inside = "\n".join(figure(file, what, caption=True) for file, what in pictures.items())
+    return f'<div class="gallery">{inside}</div>'
 
 
 def code(text: str) -> str:
