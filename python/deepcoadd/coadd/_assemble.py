@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,7 @@ from deepcoadd.geometry import Box
 from deepcoadd.image import Image, MaskedImage
 from deepcoadd.interpolate import interpolate_missing
 from deepcoadd.mask import Mask
-from deepcoadd.statistics import StackDiagnostics, StackPlanes, statistics
+from deepcoadd.statistics import StackDiagnostics, StackPlanes
 
 __all__ = ["CoaddTile", "assemble"]
 
@@ -158,22 +158,8 @@ def assemble(
         )
     finish = _Finisher(plan, bright_objects, whole=on_tile is None)
     outputs = _Outputs(plan, kept=on_tile is None, cleared=tile_step is not stack_tile)
-    tiles = _tiles(plan)
-    for done, (tile, pixels) in enumerate(prefetched(tiles, lambda tile: _read(plan, tile))):
-        if progress is not None:
-            progress(done, len(tiles), "stacking")
-        planes = outputs.planes_of(tile)
-        totals = _stacked(
-            tile_step, TileWork(tile, pixels, plan.weights, plan.rules, plan.options, planes)
-        )
-        part = outputs.finished(tile, planes, pixels, totals)
-        mask_step(part.masked_image.mask)
-        if on_tile is not None:
-            outputs.sample_noise(planes)
-            finish(part.masked_image)
-            on_tile(part)
-    if progress is not None:
-        progress(len(tiles), len(tiles), "stacking")
+    step = _Step(tile_step, mask_step, None if on_tile is None else finish, on_tile)
+    _make_tiles(plan, outputs, step, progress)
     result = outputs.result()
     if result.planes is not None:
         finish(result.planes.masked_image)
@@ -188,20 +174,45 @@ def assemble(
     return result
 
 
-def _stacked(step: TileStep, work: TileWork) -> StackDiagnostics:
+class _Step(NamedTuple):
+    """What is done with each tile, in order."""
+
+    combine: TileStep
+    flag: Callable[[Mask], None]
+    finish: Callable[[MaskedImage], None] | None
+    hand_out: Callable[[CoaddTile], None] | None
+
+
+def _make_tiles(plan: CoaddPlan, outputs: _Outputs, step: _Step, progress: Progress | None) -> None:
+    """Combine the inputs, one strip after the other."""
+    # Inputs that are in memory as they are need no room of their own.
+    n = sum(not one.in_memory for one in plan.inputs) + sum(map(bool, plan.alternate_masks))
+    memory = plan.options.max_memory
+    budget = max(memory - (plan.output_bytes if outputs.kept else 0), memory // 4)
+    tiles = strips(plan.box, n, budget=budget, max_rows=plan.options.subregion[0])
+    for done, (tile, pixels) in enumerate(prefetched(tiles, lambda tile: _read(plan, tile))):
+        if progress is not None:
+            progress(done, len(tiles), "stacking")
+        planes = outputs.planes_of(tile)
+        work = TileWork(tile, pixels, plan.weights, plan.rules, plan.options, planes)
+        part = outputs.finished(work, _combined(step.combine, work))
+        step.flag(part.masked_image.mask)
+        if step.finish is not None:
+            outputs.sample_noise(planes)
+            step.finish(part.masked_image)
+        if step.hand_out is not None:
+            step.hand_out(part)
+    if progress is not None:
+        progress(len(tiles), len(tiles), "stacking")
+
+
+def _combined(step: TileStep, work: TileWork) -> StackDiagnostics:
     """Result of one step; an error is raised again with the tile named."""
     try:
         return step(work)
     except Exception as error:
         error.add_note(f"while combining {len(work.pixels)} inputs at {work.box}")
         raise
-
-
-def _tiles(plan: CoaddPlan) -> list[Box]:
-    """Strips of the coadd; inputs that are in memory as they are need no room of their own."""
-    n = sum(not one.in_memory for one in plan.inputs) + sum(map(bool, plan.alternate_masks))
-    budget = max(plan.options.max_memory - plan.output_bytes, plan.options.max_memory // 4)
-    return strips(plan.box, n, budget=budget, max_rows=plan.options.subregion[0])
 
 
 def _read(plan: CoaddPlan, tile: Box) -> list[MaskedImage | None]:
@@ -293,19 +304,14 @@ class _Outputs:
             return self._allocated(tile)
         return rows_of(self._planes, tile.slices_within(self.plan.box)[0])
 
-    def finished(
-        self,
-        tile: Box,
-        planes: StackPlanes,
-        pixels: list[MaskedImage | None],
-        totals: StackDiagnostics,
-    ) -> CoaddTile:
+    def finished(self, work: TileWork, totals: StackDiagnostics) -> CoaddTile:
         """Account for a tile; returns its part of the coadd."""
+        tile, planes = work.box, work.out
         self.clipped += totals.n_clipped_total
         self.samples += totals.n_samples_total
         self.fallbacks += totals.n_fallback
         assert planes.variance is not None  # allocated above
-        maps = self._maker.tile(pixels, planes.variance)
+        maps = self._maker.tile(work.pixels, planes.variance)
         if planes.weight_sum is not None:
             maps["weight"] = planes.weight_sum
         if self.kept:
@@ -358,6 +364,7 @@ class _Outputs:
 
 def _median_sigma(variances: list[npt.NDArray[np.float32]]) -> float:
     """Square root of the median of the finite variances; NaN when there is none."""
-    values = variances[0] if len(variances) == 1 else np.concatenate(variances)
-    median = statistics(values, properties="MEDIAN").value()
+    finite = [values[np.isfinite(values)] for values in variances]
+    values = finite[0] if len(finite) == 1 else np.concatenate(finite)
+    median = float(np.median(values, overwrite_input=True)) if values.size else math.nan
     return math.sqrt(median) if median >= 0 else math.nan

@@ -59,15 +59,22 @@ class Quality:
 def measure(pixels: MaskedImage, options: StatsOptions) -> Quality:
     """Quality of pixels in memory; `options` brings the bad bits and the clipping."""
     image, mask, variance = pixels.image.array, pixels.mask.array, pixels.variance.array
-    finite = np.isfinite(image)
-    n_finite = int(np.count_nonzero(finite))
-    np.logical_and(finite, (mask & np.int32(options.bad_bits)) == 0, out=finite)
-    n_good = int(np.count_nonzero(finite))
-    if bool(np.isnan(variance).all()):
+    counts = [_counts(pixels[block], options.bad_bits) for block in blocks_of(pixels.box)]
+    n_finite, n_good, n_variance = (sum(column) for column in zip(*counts, strict=True))
+    if n_variance == 0:
         iqr = statistics(image, mask, properties="IQRANGE", options=options).value()
         return Quality(n_finite, n_good, (_SIGMA_OF_IQR * iqr) ** 2, True)
     mean = statistics(variance, mask, properties="MEANCLIP", options=options).value()
     return Quality(n_finite, n_good, mean, False)
+
+
+def _counts(pixels: MaskedImage, bad_bits: int) -> tuple[int, int, int]:
+    """Numbers of finite pixels, of those without a bad bit, and of variances that are known."""
+    finite = np.isfinite(pixels.image.array)
+    good = finite & ((pixels.mask.array & np.int32(bad_bits)) == 0)
+    known = ~np.isnan(pixels.variance.array)
+    n_finite, n_good, n_known = (int(np.count_nonzero(flags)) for flags in (finite, good, known))
+    return n_finite, n_good, n_known
 
 
 def blocks_of(box: Box) -> list[Box]:
@@ -87,13 +94,8 @@ def measure_in_blocks(
             values = getattr(pixels, plane).array
             yield values[((pixels.mask.array & bad) == 0) & np.isfinite(values)]
 
-    n_finite = n_good = n_variance = 0
-    for block in blocks_of(box):
-        pixels = read(block)
-        finite = np.isfinite(pixels.image.array)
-        n_finite += int(np.count_nonzero(finite))
-        n_good += int(np.count_nonzero(finite & ((pixels.mask.array & bad) == 0)))
-        n_variance += int(np.count_nonzero(~np.isnan(pixels.variance.array)))
+    counts = [_counts(read(block), options.bad_bits) for block in blocks_of(box)]
+    n_finite, n_good, n_variance = (sum(column) for column in zip(*counts, strict=True))
     if n_variance == 0:
         q1, _, q3 = _quartiles(lambda: good("image"))[1]
         return Quality(n_finite, n_good, (_SIGMA_OF_IQR * (q3 - q1)) ** 2, True)

@@ -114,6 +114,4 @@ def known_bits(planes: MaskPlanes, names: Iterable[str], option: str) -> int:
 def flag_inexact_psf(mask: Mask) -> None:
     """Set INEXACT_PSF, in place, where SENSOR_EDGE, CLIPPED or REJECTED is set."""
     where = mask.has("SENSOR_EDGE", "CLIPPED", "REJECTED")
-    np.bitwise_or(
-        mask.array, np.int32(mask.planes.bitmask("INEXACT_PSF")), out=mask.array, where=where
-    )
+    mask.array |= np.where(where, np.int32(mask.planes.bitmask("INEXACT_PSF")), np.int32(0))

@@ -19,7 +19,9 @@ Result = TypeVar("Result")
 
 
 def strips(box: Box, n_inputs: int, *, budget: int, max_rows: int) -> list[Box]:
-    """Strips of whole rows, two of which fit into a budget of memory.
+    """Strips of whole rows, three of which fit into a budget of memory.
+
+    Two are in use at a time; freed pixels that the allocator has not given back make up the third.
 
     Parameters
     ----------
@@ -32,7 +34,7 @@ def strips(box: Box, n_inputs: int, *, budget: int, max_rows: int) -> list[Box]:
     max_rows : int
         Most rows of a strip.
     """
-    per_row = 2 * max(n_inputs, 1) * box.x.size * BYTES_PER_SAMPLE
+    per_row = 3 * max(n_inputs, 1) * box.x.size * BYTES_PER_SAMPLE
     rows = max(1, min(max_rows, budget // per_row))
     return list(box.tiles((rows, box.x.size)))
 
