@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -45,6 +46,15 @@ def test_simulate_then_coadd(deepcoadd: Any, visits: list[str], tmp_path: Path) 
     with fits.open(out) as hdus:
         hdus.verify("exception")
         assert list(hdus["INPUTS"].data["name"]) == visits
+
+
+def test_info(deepcoadd: Any, visits: list[str]) -> None:
+    done = deepcoadd("info", "--json", "--statistics", *visits)
+    assert done.code == 0, done.err
+    found = [json.loads(line) for line in done.out.splitlines()]
+    assert [one["path"] for one in found] == visits
+    assert [one["visit"]["id"] for one in found] == [100, 101, 102, 103]
+    assert all(one["statistics"]["finite"] == 1 for one in found)
 
 
 def test_the_same_command_gives_the_same_bytes(
