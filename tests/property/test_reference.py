@@ -14,6 +14,7 @@ from deepcoadd.testing.reference import CoaddRules, coadd
 from deepcoadd.testing.strategies import masked_cubes, masked_images
 
 
+@pytest.mark.timeout(900)  # the 5,000 examples of the nightly profile
 @pytest.mark.parametrize("statistic", ["MEAN", "MEANCLIP", "MEDIAN"])
 @given(
     cube=masked_cubes(max_n=9, max_side=5, bad_variance=False),
