@@ -79,6 +79,10 @@ class ModelPsf:
         """(ny, nx) float64 kernel image of sum 1."""
         raise NotImplementedError
 
+    def _center(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """Index (y, x) of the middle pixel of the kernel image."""
+        return (shape[0] - 1) // 2, (shape[1] - 1) // 2
+
     def position(self, y: float | None, x: float | None) -> tuple[float, float]:
         """Position asked for, or the average one.
 
@@ -97,7 +101,8 @@ class ModelPsf:
         """float64 image of sum 1, centred on pixel (0, 0) of its own frame."""
         array = self._kernel_array(*self.position(y, x))
         ny, nx = array.shape
-        return Image(array, Box.from_shape((ny, nx), start=(-((ny - 1) // 2), -((nx - 1) // 2))))
+        cy, cx = self._center((ny, nx))
+        return Image(array, Box.from_shape((ny, nx), start=(-cy, -cx)))
 
     def image(self, *, y: float | None = None, x: float | None = None) -> Image:
         """float64 image as a star at that position looks, in the parent frame.

@@ -151,6 +151,9 @@ class KernelPsf(ModelPsf):
     def _kernel_array(self, y: float, x: float) -> Floats:
         return normalized(self.kernel.image_at(y=y, x=x))
 
+    def _center(self, shape: tuple[int, int]) -> tuple[int, int]:
+        return self.kernel.center
+
     def size_at(self, *, y: float | None = None, x: float | None = None) -> tuple[int, int]:
         """Shape (ny, nx) of the kernel."""
         return self.kernel.shape
