@@ -8,7 +8,7 @@
 use crate::error::{Error, Result};
 use crate::linalg::solve_square;
 use crate::par;
-use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
+use ndarray::{Array2, ArrayBase, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
 use std::sync::OnceLock;
 
 /// Longest run whose weights are tabulated. At half this distance the covariance is 2e-16, so the
@@ -182,8 +182,8 @@ fn fill(line: &mut [f64], bad: &[bool], (start, stop): (usize, usize), options: 
             (sides[0], sides[1]) = (outer, outer);
         }
     }
-    for x in first..last {
-        line[x] = estimate(&sides, last - first, x - first);
+    for (x, value) in line[first..last].iter_mut().enumerate() {
+        *value = estimate(&sides, last - first, x);
     }
 }
 
@@ -252,7 +252,7 @@ pub fn interpolate(
     let shape = image.dim();
     for (name, got) in [
         ("mask", Some(mask.dim())),
-        ("variance", variance.as_ref().map(|v| v.dim())),
+        ("variance", variance.as_ref().map(ArrayBase::dim)),
     ] {
         if let Some(got) = got.filter(|&got| got != shape) {
             return Err(Error::shape(
@@ -321,7 +321,7 @@ fn shortest(
     let rows = run_lengths(mask.view(), Axis(0), options.bad_bits);
     let columns = run_lengths(mask.view(), Axis(1), options.bad_bits);
     let (mut other, mut other_mask) = (image.to_owned(), mask.to_owned());
-    let mut other_variance = variance.as_ref().map(|v| v.to_owned());
+    let mut other_variance = variance.as_ref().map(ArrayBase::to_owned);
     let other_variance_view = other_variance.as_mut().map(|v| v.view_mut());
     along(
         Axis(1),

@@ -9,4 +9,5 @@ pub mod interpolate;
 pub mod linalg;
 pub mod mask;
 pub mod par;
+pub mod simd;
 pub mod stats;

@@ -3,7 +3,9 @@
 
 use crate::array;
 use crate::error::PyRes;
-use deepcoadd_core::stats::{self, ErrorMode, MaskRules, Options, Pixel, Property, Weighting};
+use deepcoadd_core::stats::{
+    self, ErrorMode, MaskRules, Options, Pixel, Property, Stackable, Weighting,
+};
 use numpy::Element;
 use pyo3::prelude::*;
 
@@ -71,7 +73,7 @@ struct Inputs<'a, 'py> {
 /// (number clipped, number of samples, number of fallbacks).
 type Totals = (u64, u64, u64);
 
-fn stack<T: Element + Pixel>(
+fn stack<T: Element + Stackable>(
     py: Python<'_>,
     inputs: &Inputs<'_, '_>,
     weighting: Weighting<'_>,

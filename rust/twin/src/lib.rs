@@ -1,2 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Slow transcriptions of the formulas and random inputs, for tests and benches.
+//!
+//! Nothing here is shared with the core, so that the two cannot have a mistake in common.
+
+pub mod cube;
+pub mod stats;

@@ -4,6 +4,9 @@
 //! The formulas stand in `docs/algorithms/statistics.md`.
 
 mod clip;
+mod fast;
+mod lanes;
+mod network;
 mod pixel;
 mod props;
 mod sample;
@@ -16,4 +19,4 @@ pub use pixel::Pixel;
 pub use props::{ErrorMode, MaskRules, Options, Property, Weighting};
 pub use sample::Summary;
 pub use single::{ImageInput, image_statistics};
-pub use stack::{Diagnostics, Outputs, StackInput, stack};
+pub use stack::{Diagnostics, Outputs, StackInput, Stackable, stack};

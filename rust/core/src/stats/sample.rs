@@ -4,7 +4,7 @@
 use super::clip::{Clipped, clip};
 use super::props::{ErrorMode, Options, Property};
 use super::select::median_and_iqr;
-use super::weighted::{Moments, Point};
+use super::weighted::{Moments, Point, proper};
 
 /// A sample as it comes in: value, mask word, weight, variance.
 #[derive(Debug, Clone, Copy)]
@@ -112,7 +112,7 @@ impl Sample {
             .then(|| clip(&self.points, &all, (median, iqr), options, truncation));
         let (min, max) = self.extremes(property);
         let mut summary = Summary {
-            n_point: all.n,
+            n_point: all.n as usize,
             n_masked: self.n_masked,
             or_mask: self.or_mask,
             any_mask: self.any_mask,
@@ -217,23 +217,38 @@ impl Summary {
         }
     }
 
+    /// Squared error of one property; NaN where none is defined.
+    pub(crate) fn squared_error(&self, property: Property) -> f64 {
+        let m = &self.moments;
+        let variance = m.variance();
+        match property {
+            Property::MEAN => proper(m.mean_variance(self.error_mode, variance)),
+            Property::MEDIAN => std::f64::consts::FRAC_PI_2 * variance / m.n,
+            Property::MEANCLIP => proper(
+                self.clipped
+                    .map_or(f64::NAN, |clipped| clipped.mean_variance),
+            ),
+            other => self.error(other).powi(2),
+        }
+    }
+
     /// Error of one property; NaN where none is defined.
     pub fn error(&self, property: Property) -> f64 {
         let m = &self.moments;
-        let n = m.n as f64;
+        let n = m.n;
         let variance = m.variance();
         let clipped = self.clipped.unwrap_or(Clipped::NOTHING);
         match property {
-            Property::MEAN => m.mean_variance(self.error_mode, variance).sqrt(),
+            Property::MEAN | Property::MEDIAN | Property::MEANCLIP => {
+                self.squared_error(property).sqrt()
+            }
             Property::STDEV => 0.5 * variance_error(n, variance) / variance.sqrt(),
             Property::VARIANCE => variance_error(n, variance),
-            Property::MEDIAN => (std::f64::consts::FRAC_PI_2 * variance / n).sqrt(),
-            Property::MEANCLIP => clipped.mean_variance.sqrt(),
             Property::STDEVCLIP => {
-                let error = variance_error(clipped.n_kept as f64, clipped.variance);
+                let error = variance_error(clipped.n_kept, clipped.variance);
                 0.5 * error / clipped.variance.sqrt()
             }
-            Property::VARIANCECLIP => variance_error(clipped.n_kept as f64, clipped.variance),
+            Property::VARIANCECLIP => variance_error(clipped.n_kept, clipped.variance),
             Property::MEANSQUARE => (2.0 / n).sqrt() * self.mean_square(),
             Property::NPOINT
             | Property::MIN
@@ -247,7 +262,7 @@ impl Summary {
 
     /// Samples the last clipping pass leaves out; 0 without clipping.
     pub fn n_clipped(&self) -> usize {
-        self.clipped.map_or(0, |c| self.n_point - c.n_kept)
+        self.clipped.map_or(0, |c| self.n_point - c.n_kept as usize)
     }
 
     /// Sum of the weights that the value of `property` is made of.
@@ -260,10 +275,10 @@ impl Summary {
 
     fn mean_square(&self) -> f64 {
         let m = &self.moments;
-        let n = m.n as f64;
+        let n = m.n;
         let mean = m.mean();
         // One sample has no variance but a square.
-        if m.n == 1 {
+        if m.n == 1.0 {
             mean * mean
         } else {
             (n - 1.0) / n * m.variance() + mean * mean

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Statistics along a stack of images, pixel by pixel.
 
+use super::fast::Plan;
 use super::pixel::Pixel;
 use super::props::{ErrorMode, MaskRules, Options, Property, Weighting};
 use super::sample::{Raw, Sample, Summary};
@@ -61,28 +62,28 @@ impl Diagnostics {
 
 /// The result of one pixel.
 #[derive(Debug, Clone, Copy)]
-struct PixelOut {
-    value: f64,
-    variance: f64,
-    mask: i32,
-    n_point: u32,
-    n_clipped: u32,
-    weight: f64,
+pub struct PixelOut {
+    pub value: f64,
+    pub variance: f64,
+    pub mask: i32,
+    pub n_point: u32,
+    pub n_clipped: u32,
+    pub weight: f64,
 }
 
 /// One row of the outputs.
-struct Row<'a, T> {
-    y: usize,
-    image: &'a mut [T],
-    mask: Option<&'a mut [i32]>,
-    variance: Option<&'a mut [T]>,
-    n_point: Option<&'a mut [u32]>,
-    n_clipped: Option<&'a mut [u32]>,
-    weight_sum: Option<&'a mut [T]>,
+pub struct Row<'a, T> {
+    pub y: usize,
+    pub image: &'a mut [T],
+    pub mask: Option<&'a mut [i32]>,
+    pub variance: Option<&'a mut [T]>,
+    pub n_point: Option<&'a mut [u32]>,
+    pub n_clipped: Option<&'a mut [u32]>,
+    pub weight_sum: Option<&'a mut [T]>,
 }
 
 impl<T: Pixel> Row<'_, T> {
-    fn put(&mut self, x: usize, out: &PixelOut) {
+    pub fn put(&mut self, x: usize, out: &PixelOut) {
         self.image[x] = T::narrow(out.value);
         if let Some(plane) = &mut self.mask {
             plane[x] = out.mask;
@@ -106,7 +107,7 @@ impl<T: Pixel> Row<'_, T> {
 ///
 /// A pixel without samples becomes NaN with `no_data_bits`. Outputs that were not given are not
 /// computed where that saves time.
-pub fn stack<T: Pixel>(
+pub fn stack<T: Stackable>(
     input: &StackInput<T>,
     property: Property,
     options: &Options,
@@ -115,9 +116,54 @@ pub fn stack<T: Pixel>(
 ) -> Result<Diagnostics> {
     options.validate()?;
     check(input, property, options, &out)?;
-    let truncation = options.truncation();
     let jobs = row_blocks(out);
-    let totals = par::map(jobs, |rows| {
+    let totals = T::stack_rows(input, property, options, rules, jobs);
+    Ok(totals
+        .into_iter()
+        .fold(Diagnostics::default(), Diagnostics::add))
+}
+
+/// How pixels of a type are stacked.
+pub trait Stackable: Pixel {
+    /// Computes blocks of rows.
+    fn stack_rows(
+        input: &StackInput<Self>,
+        property: Property,
+        options: &Options,
+        rules: &MaskRules,
+        jobs: Vec<Vec<Row<Self>>>,
+    ) -> Vec<Diagnostics> {
+        general(input, property, options, rules, jobs)
+    }
+}
+
+impl Stackable for f64 {}
+
+impl Stackable for f32 {
+    fn stack_rows(
+        input: &StackInput<Self>,
+        property: Property,
+        options: &Options,
+        rules: &MaskRules,
+        jobs: Vec<Vec<Row<Self>>>,
+    ) -> Vec<Diagnostics> {
+        match Plan::new(input, property, options, rules) {
+            Some(plan) => par::map(jobs, |mut rows| plan.run(&mut rows)),
+            None => general(input, property, options, rules, jobs),
+        }
+    }
+}
+
+/// Any property under any options, one pixel at a time.
+fn general<T: Pixel>(
+    input: &StackInput<T>,
+    property: Property,
+    options: &Options,
+    rules: &MaskRules,
+    jobs: Vec<Vec<Row<T>>>,
+) -> Vec<Diagnostics> {
+    let truncation = options.truncation();
+    par::map(jobs, |rows| {
         let mut sample = Sample::default();
         let mut total = Diagnostics::default();
         for mut row in rows {
@@ -129,7 +175,7 @@ pub fn stack<T: Pixel>(
                 let summary = sample.evaluate(property, shift, options, truncation);
                 let result = PixelOut {
                     value: summary.value(property),
-                    variance: summary.error(property).powi(2),
+                    variance: summary.squared_error(property),
                     mask: mask_word(&summary, options, rules),
                     n_point: summary.n_point as u32,
                     n_clipped: summary.n_clipped() as u32,
@@ -142,10 +188,7 @@ pub fn stack<T: Pixel>(
             }
         }
         total
-    });
-    Ok(totals
-        .into_iter()
-        .fold(Diagnostics::default(), Diagnostics::add))
+    })
 }
 
 /// Mask of a stacked pixel: the OR of the survivors or, without any, `no_data_bits`; then what
@@ -212,7 +255,7 @@ impl<'a, T: Pixel> Lines<'a, T> {
 }
 
 /// Row `y` of every plane. `check` has made sure that rows are slices.
-fn lines_at<'a, U>(planes: &'a [ArrayView2<'a, U>], y: usize) -> Vec<&'a [U]> {
+pub(super) fn lines_at<'a, U>(planes: &'a [ArrayView2<'a, U>], y: usize) -> Vec<&'a [U]> {
     planes
         .iter()
         .map(|plane| plane.row(y).to_slice().unwrap_or_default())
@@ -365,5 +408,5 @@ fn check_output<U>(
 
 /// Whether every row is a slice.
 fn has_rows(shape: (usize, usize), strides: &[isize]) -> bool {
-    strides[1] == 1 || shape.1 <= 1
+    strides[1] == 1 || shape.0 == 0 || shape.1 <= 1
 }

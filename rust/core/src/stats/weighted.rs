@@ -17,7 +17,7 @@ pub struct Point {
 /// Sums over samples, all in f64 and in the order of the input.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moments {
-    pub n: usize,
+    pub n: f64,
     pub shift: f64,
     pub s0: f64,
     pub s00: f64,
@@ -31,7 +31,7 @@ impl Moments {
     /// Sums over the points no farther than `half_width` from the shift.
     pub fn of(points: &[Point], shift: f64, half_width: f64, mode: ErrorMode) -> Self {
         let mut m = Self {
-            n: 0,
+            n: 0.0,
             shift,
             s0: 0.0,
             s00: 0.0,
@@ -42,7 +42,7 @@ impl Moments {
         for p in points {
             let d = p.x - shift;
             if d.abs() <= half_width || half_width == f64::INFINITY {
-                m.n += 1;
+                m.n += 1.0;
                 m.s0 += p.w;
                 m.s00 += p.w * p.w;
                 let wd = p.w * d;
@@ -67,7 +67,7 @@ impl Moments {
     /// Debiased variance, never negative; NaN for fewer than two samples.
     #[inline(always)]
     pub fn variance(&self) -> f64 {
-        if self.n < 2 {
+        if self.n < 2.0 {
             return f64::NAN;
         }
         let mean = self.s1 / self.s0;
@@ -79,7 +79,7 @@ impl Moments {
 
     /// Sum of w x; 0 for no samples.
     pub fn sum(&self) -> f64 {
-        if self.n == 0 {
+        if self.n == 0.0 {
             return 0.0;
         }
         self.s1 + self.s0 * self.shift
@@ -96,6 +96,12 @@ impl Moments {
     }
 }
 
+/// A squared error; NaN, not negative, where input variances made it so.
+#[inline(always)]
+pub(crate) fn proper(variance: f64) -> f64 {
+    if variance < 0.0 { f64::NAN } else { variance }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,7 +114,7 @@ mod tests {
         let m = Moments::of(&points, 1.0, f64::INFINITY, ErrorMode::InputVariance);
         assert_eq!(
             (m.n, m.s0, m.s00, m.s1, m.s2, m.sv),
-            (2, 3.0, 5.0, 4.0, 8.0, 8.0)
+            (2.0, 3.0, 5.0, 4.0, 8.0, 8.0)
         );
         assert_eq!(m.mean(), 1.0 + 4.0 / 3.0);
         assert_eq!(m.sum(), 7.0);
@@ -121,7 +127,7 @@ mod tests {
         let one = Moments::of(&points, 1.0, 0.0, ErrorMode::Mosaic);
         assert_eq!(
             (one.n, one.mean(), one.mean_variance(ErrorMode::Mosaic, 0.0)),
-            (1, 1.0, 4.0)
+            (1.0, 1.0, 4.0)
         );
         assert!(one.variance().is_nan());
     }
