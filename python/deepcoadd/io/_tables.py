@@ -46,7 +46,7 @@ class Table:
 
     Rows are dicts of column name to value: int, float, str, bool, numpy array (native byte order),
     or bytes for variable-length arrays of bytes. Flags, which are packed into one column, stand
-    under their own names.
+    under their own names; a pair of numbers also as ``<name>_x`` and ``<name>_y``.
     """
 
     def __init__(
@@ -83,6 +83,10 @@ class Table:
                 out[column.name] = self._from_heap(column, value)
             else:
                 out[column.name] = _plain(value, column)
+                if column.count == 2 and column.code in "IJKED":
+                    # The oldest archives keep a point as a pair.
+                    x, y = (number.item() for number in value)
+                    out |= {f"{column.name}_x": x, f"{column.name}_y": y}
         return out
 
     def _flag_values(self, packed: npt.NDArray[np.uint8]) -> dict[str, bool]:
