@@ -14,6 +14,7 @@ import deepcoadd
 from deepcoadd import Box, MaskedImage
 from deepcoadd.coadd import AssembleOptions, CoaddResult, assemble
 from deepcoadd.errors import NoWorkError
+from deepcoadd.testing import reference
 
 STATISTICS = st.sampled_from(["MEAN", "MEANCLIP", "MEDIAN"])
 PLANES = ("BAD", "SAT", "EDGE", "NO_DATA", "DETECTED", "CLIPPED", "SUSPECT")
@@ -51,6 +52,14 @@ def coadd_of(inputs: list[MaskedImage], weights: Any = None, **options: Any) -> 
         return assemble(inputs, box, weights=weights, options=chosen)
     except NoWorkError:
         return None
+
+
+def padded(one: MaskedImage, box: Box) -> MaskedImage:
+    """The same input with pixels without data around it."""
+    wide = MaskedImage.no_data(box)
+    for plane in ("image", "mask", "variance"):
+        getattr(wide, plane).array[one.box.slices_within(box)] = getattr(one, plane).array
+    return wide
 
 
 def same_bits(a: CoaddResult | None, b: CoaddResult | None) -> None:
@@ -127,13 +136,27 @@ def test_padding_an_input_with_no_data_changes_nothing(
     box = Box.empty()
     for one in inputs:
         box = box.hull(one.box)
-    padded = []
-    for one in inputs:
-        wide = MaskedImage.no_data(box)
-        for plane in ("image", "mask", "variance"):
-            getattr(wide, plane).array[one.box.slices_within(box)] = getattr(one, plane).array
-        padded.append(wide)
-    same_bits(coadd_of(padded, statistic=statistic), coadd_of(inputs, statistic=statistic))
+    wide = [padded(one, box) for one in inputs]
+    same_bits(coadd_of(wide, statistic=statistic), coadd_of(inputs, statistic=statistic))
+
+
+@given(warps(max_n=6, max_side=6), STATISTICS, st.booleans())
+def test_agrees_with_the_slow_statement(
+    inputs: list[MaskedImage], statistic: str, weighted: bool
+) -> None:
+    weights = [1.0 + 0.5 * k for k in range(len(inputs))] if weighted else None
+    result = coadd_of(inputs, weights, statistic=statistic)
+    if result is None:
+        return
+    used = [padded(inputs[record.index], result.box) for record in result.inputs]
+    rules = reference.CoaddRules(statistic=statistic)
+    slow = reference.coadd(used, [record.weight for record in result.inputs], rules)
+    np.testing.assert_array_equal(result.n_image.array, slow.n_point)
+    np.testing.assert_array_equal(result.mask.array, slow.mask.array)
+    np.testing.assert_array_equal(result.n_clipped_image.array, slow.n_clipped)
+    # Inputs are at most 500: float64 sums, rounded once to float32.
+    np.testing.assert_allclose(result.image.array, slow.image, rtol=1e-7, atol=1e-10)
+    np.testing.assert_allclose(result.variance.array, slow.variance, rtol=1e-6, atol=1e-7)
 
 
 @given(warps(), STATISTICS)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from dataclasses import replace
@@ -26,6 +27,7 @@ pytest.importorskip("lsst.pipe.base", reason="needs the lsst extra")
 
 from lsst.pex.config import FieldValidationError
 from lsst.pipe.base import NoWorkFound, Struct
+from lsst.pipe.base.pipeline_graph import PipelineGraph
 
 from deepcoadd.tasks import (
     AssembleCoaddConfig,
@@ -188,6 +190,30 @@ def test_connections_follow_the_configuration(fields: dict[str, bool], absent: s
     assert {"inputWarps", "skyMap"} <= connections.inputs
     assert connections.inputWarps.name == "deepCoadd_directWarp"
     assert connections.inputWarps.deferLoad
+
+
+def test_task_takes_its_place_in_a_pipeline() -> None:
+    graph = PipelineGraph()
+    config = AssembleCoaddConfig()
+    config.connections.outputCoaddName = "good"
+    config.sigmaClip = 2.5
+    node = graph.add_task("coadd", AssembleCoaddTask, config)
+    read = {edge.dataset_type_name for edge in node.iter_all_inputs()}
+    written = {edge.dataset_type_name for edge in node.iter_all_outputs()}
+    assert read == {"deepCoadd_directWarp", "skyMap"}
+    assert "goodCoadd" in written
+
+
+def test_configuration_can_be_written_and_read() -> None:
+    config = AssembleCoaddConfig()
+    config.sigmaClip = 2.5
+    config.interpImage.transpose = True
+    text = io.StringIO()
+    config.saveToStream(text)
+    back = AssembleCoaddConfig()
+    back.loadFromStream(text.getvalue())
+    assert back.to_options() == config.to_options()
+    assert back.compare(config)
 
 
 # --- run --------------------------------------------------------------------------------------
