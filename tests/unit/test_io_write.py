@@ -197,6 +197,24 @@ def test_missing_and_repeated_tiles_are_refused(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+def test_exposure_without_pixels(tmp_path: Path) -> None:
+    empty = Exposure(MaskedImage.from_arrays(np.zeros((0, 0))))
+    with pytest.raises(ShapeError, match="without pixels"):
+        io.write(tmp_path / "a.fits", empty)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("compression", ["none", "lossless", "rice16"])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (129, 5)])
+def test_odd_shapes_and_values(tmp_path: Path, shape: tuple[int, int], compression: str) -> None:
+    """Sizes beside those of the tiles, and tiles of one value, which have no noise to measure."""
+    for i, value in enumerate((np.nan, 0.0, 3.25, np.inf, -np.inf)):
+        pixels = MaskedImage.from_arrays(np.full(shape, value, np.float32), variance=1.0)
+        path = tmp_path / f"{i}.fits"
+        io.write(path, Exposure(pixels), compression=compression)
+        np.testing.assert_array_equal(io.read(path).image.array, pixels.image.array)
+
+
 def test_output_exists(tmp_path: Path) -> None:
     path = tmp_path / "a.fits"
     path.write_text("mine")

@@ -237,10 +237,12 @@ def writer(
     OutputExistsError, OptionError, OutputError
         See `atomic_path`; also an unknown compression.
     ShapeError
-        The tiles do not cover the box exactly once.
+        The box is empty, or the tiles do not cover it exactly once.
     """
     if compression not in COMPRESSIONS:
         raise OptionError(f"compression = {compression!r}; allowed are {', '.join(COMPRESSIONS)}")
+    if info.box.is_empty:
+        raise ShapeError(f"output {os.fspath(path)!r}: an exposure without pixels")
     with contextlib.ExitStack() as stack:
         plain = final = stack.enter_context(atomic_path(path, overwrite))
         if compression != "none":
@@ -304,7 +306,7 @@ def write(
     OptionError
         The path is a folder, or an option is not allowed.
     ShapeError
-        An extra image has another box.
+        There are no pixels, or an extra image has another box.
     """
     check_output(path, overwrite=overwrite)
     extra = dict(extra_images or {})
