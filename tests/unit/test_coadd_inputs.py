@@ -178,6 +178,16 @@ def test_empty_box_is_an_error() -> None:
         assemble([warp()], Box.empty(), options=PLAIN)
 
 
+def test_inputs_that_lie_worlds_apart_need_a_box() -> None:
+    inputs = [warp(), warp(start=(10**6, 10**6), visit=2)]
+    with pytest.raises(OptionError, match="far apart"):
+        assemble(inputs, options=PLAIN)
+    result = assemble(inputs, inputs[1].box, options=PLAIN)
+    assert reasons(result).keys() == {0}
+    near = assemble([warp(), warp(start=(100, 100), visit=2)], options=PLAIN)
+    assert near.box.shape == (106, 105)
+
+
 def test_input_that_cannot_be_an_input() -> None:
     with pytest.raises(OptionError, match="expected an exposure"):
         assemble([3], options=PLAIN)

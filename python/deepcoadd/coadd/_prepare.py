@@ -43,6 +43,8 @@ _UNREADABLE = (OSError, EOFError, LookupError, ValueError, DeepcoaddError)
 """What a reader may raise about one bad file; everything else is a defect and goes up."""
 
 _PROBE_ROWS = 64
+_MOST_EMPTY = 16
+"""A hull this many times larger than its inputs is more likely a wrong header than a mosaic."""
 
 
 @dataclass(frozen=True)
@@ -268,6 +270,16 @@ class _Chooser:
         size = sum(self._overlap(i).area for i in self._used.values() if not in_memory(i.ref))
         return 0 < 2 * BYTES_PER_SAMPLE * size <= self.options.max_memory
 
+    def _hull(self, used: Sequence[CoaddInput]) -> Box:
+        """Box of all inputs used; refused when it is large and next to all of it empty."""
+        box = Box.empty()
+        for one in used:
+            box = box.hull(one.box())
+        sparse = box.area > _MOST_EMPTY * sum(one.box().area for one in used)
+        if sparse and 20 * box.area > self.options.max_memory:
+            raise OptionError(f"the inputs lie far apart, in {box}: say with `box` what to coadd")
+        return box
+
     def plan(self, rules: MaskRules, alternates: Sequence[AlternateMask | None]) -> CoaddPlan:
         """The plan, when every input has been looked at."""
         if not self._records:
@@ -275,11 +287,7 @@ class _Chooser:
             raise NoWorkError(f"none of the {len(self.refs)} inputs can be used ({reasons})")
         order = sorted(self._records)
         used = tuple(self._used[index] for index in order)
-        box = self.box
-        if box is None:
-            box = Box.empty()
-            for one in used:
-                box = box.hull(one.box())
+        box = self._hull(used) if self.box is None else self.box
         chosen = tuple(alternates[index] for index in order)
         _check_alternates(chosen, box)
         records = tuple(self._records[index] for index in order)
