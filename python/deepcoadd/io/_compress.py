@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,17 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
+from deepcoadd.io._hdus import scan_hdus
+from deepcoadd.io._pool import OpenFile
+from deepcoadd.io._tables import read_table
+
 __all__ = ["COMPRESSIONS", "compress_file"]
 
 COMPRESSIONS = ("none", "lossless", "rice16")
 _TILE = (128, 128)
 _QUANTIZE_LEVEL = 16.0
+_GZIP = b"\x1f\x8b\x08"
+_GZIP_TIME = slice(4, 8)
 _DITHER_SKIPPING_ZEROS = 2  # SUBTRACTIVE_DITHER_2: exact zeros stay zero
 
 
@@ -39,6 +46,21 @@ def compress_file(plain: Path, out: Path, compression: str) -> None:
             for hdu, whole in pairs
         ]
         fits.HDUList(copies).writeto(out)
+    _clear_times(out)
+
+
+def _clear_times(path: Path) -> None:
+    """Clear the time stamp of each gzip tile, so that equal pixels give equal files."""
+    with contextlib.closing(OpenFile(path)) as file, open(path, "r+b") as target:
+        with file.raw() as raw:
+            hdus = scan_hdus(raw, file.size, str(path))
+        for hdu in (hdu for hdu in hdus if hdu.compressed):
+            table = read_table(file, hdu)
+            for name in {"COMPRESSED_DATA", "GZIP_COMPRESSED_DATA"} & set(table.names):
+                for start, data in table.heap_items(name):
+                    if data.startswith(_GZIP):
+                        target.seek(hdu.offset + start + _GZIP_TIME.start)
+                        target.write(b"\0" * (_GZIP_TIME.stop - _GZIP_TIME.start))
 
 
 def _compressed(hdu: Any, compression: str) -> Any:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,12 +54,14 @@ class Table:
         self,
         rows: npt.NDArray[Any],
         heap: bytes,
+        heap_start: int,
         columns: tuple[_Column, ...],
         flags: tuple[str, ...],
         where: str,
     ) -> None:
         self._rows = rows
         self._heap = heap
+        self._heap_start = heap_start
         self._columns = columns
         self._flags = flags
         self._where = where
@@ -70,6 +73,13 @@ class Table:
     def names(self) -> tuple[str, ...]:
         """Names of the columns."""
         return tuple(column.name for column in self._columns)
+
+    def heap_items(self, name: str) -> Iterator[tuple[int, bytes]]:
+        """Position (from the first byte of the data) and bytes of a column's arrays."""
+        column = next(column for column in self._columns if column.name == name)
+        for descriptor in self._rows[name]:
+            data = self._heap_bytes(column, descriptor)
+            yield self._heap_start + int(descriptor[1]), data
 
     def row(self, index: int) -> dict[str, Any]:
         """Values of one row."""
@@ -95,6 +105,15 @@ class Table:
 
     def _from_heap(self, column: _Column, descriptor: npt.NDArray[Any]) -> Any:
         """Array (or text, or bytes) that a descriptor points to."""
+        data = self._heap_bytes(column, descriptor)
+        if column.element == "A":
+            return data.decode("ascii", "replace").rstrip("\0 ")
+        if column.element == "B":
+            return data
+        values = np.frombuffer(data, _TYPES[column.element])
+        return values.astype(values.dtype.newbyteorder("="))
+
+    def _heap_bytes(self, column: _Column, descriptor: npt.NDArray[Any]) -> bytes:
         n, offset = (int(number) for number in descriptor)
         size = n * _ITEM_BYTES.get(column.element, 0)
         if n < 0 or offset < 0 or offset + size > len(self._heap):
@@ -102,13 +121,7 @@ class Table:
                 f"{self._where}: column {column.name} points to bytes {offset}..{offset + size} "
                 f"of a heap of {len(self._heap)}"
             )
-        data = self._heap[offset : offset + size]
-        if column.element == "A":
-            return data.decode("ascii", "replace").rstrip("\0 ")
-        if column.element == "B":
-            return data
-        values = np.frombuffer(data, _TYPES[column.element])
-        return values.astype(values.dtype.newbyteorder("="))
+        return self._heap[offset : offset + size]
 
 
 def _plain(value: Any, column: _Column) -> Any:
@@ -132,7 +145,7 @@ def read_table(file: OpenFile, hdu: Hdu) -> Table:
         It is no binary table, or its columns do not fill its rows.
     """
     where = f"{file.path}: {hdu.label}"
-    if not hdu.is_table:
+    if hdu.get("XTENSION") != "BINTABLE":
         raise FileFormatError(f"{where}: no binary table")
     columns = tuple(_column(hdu, i, where) for i in range(1, int(hdu.get("TFIELDS", 0)) + 1))
     dtype = np.dtype([(column.name, *_dtype_of(column)) for column in columns])
@@ -147,7 +160,7 @@ def read_table(file: OpenFile, hdu: Hdu) -> Table:
     if not isinstance(start, int) or not main <= start <= hdu.size:
         raise FileFormatError(f"{where}: THEAP = {start!r} is not between {main} and {hdu.size}")
     flags = tuple(str(hdu.get(f"TFLAG{i}")) for i in range(1, 1000) if f"TFLAG{i}" in hdu.cards)
-    return Table(rows, bytes(data[start:]), columns, flags, where)
+    return Table(rows, bytes(data[start:]), start, columns, flags, where)
 
 
 def _column(hdu: Hdu, number: int, where: str) -> _Column:
