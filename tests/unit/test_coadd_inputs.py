@@ -390,3 +390,11 @@ def test_table_of_the_inputs() -> None:
 def test_data_id_without_a_visit_number() -> None:
     result = assemble([MaskedImage.from_arrays(np.ones((2, 2)), None, 1.0)], options=PLAIN)
     assert result.table()["visit"][0] == -1
+
+
+def test_small_inputs_with_given_weights_are_kept_and_not_measured() -> None:
+    refs = [FileRef(warp(float(i), visit=i)) for i in (1, 2)]
+    result = assemble(refs, weights=[1.0, 3.0], options=PLAIN)
+    assert [len(ref.reads) for ref in refs] == [2, 2]  # a look at the middle, then everything
+    assert math.isnan(result.inputs[0].mean_variance)
+    np.testing.assert_array_equal(result.image.array, 1.75)

@@ -229,14 +229,16 @@ class _Chooser:
             index, one = job
             overlap = self._overlap(one)
             try:
-                if given[index] is not None and not held and _probe_is_good(one, overlap):
+                weighed = given[index] is not None and _probe_is_good(one, overlap)
+                if weighed and not held:
                     return one, _NOT_MEASURED
                 if not self._reads_whole(overlap):
                     return one, None
                 pixels = one.view(overlap)
             except _UNREADABLE as error:
                 return one, error
-            return (replace(one, kept=pixels) if held else one), pixels
+            kept = replace(one, kept=pixels) if held else one
+            return kept, _NOT_MEASURED if weighed else pixels
 
         for (index, _), (one, found) in prefetched(jobs, read):
             if isinstance(found, MaskedImage):
