@@ -192,7 +192,16 @@ def _as_box(obj: Any) -> Box:
 
 
 def as_ref(obj: Any) -> WarpRef:
-    """Make a reference of a reference, an exposure, a masked image, or a handle.
+    """Make a reference of anything that can be an input.
+
+    Parameters
+    ----------
+    obj : WarpRef, Exposure, MaskedImage, or object with `getMaskedImage` or with `dataId` and `get`
+        References are passed through.
+
+    Returns
+    -------
+    WarpRef
 
     Raises
     ------
@@ -216,26 +225,73 @@ def as_ref(obj: Any) -> WarpRef:
 
 
 def as_refs(objects: Iterable[Any]) -> list[WarpRef]:
-    """Make references of several inputs; see `as_ref`."""
+    """Make references of several inputs.
+
+    Parameters
+    ----------
+    objects : iterable
+        See `as_ref`.
+
+    Returns
+    -------
+    list of WarpRef
+
+    Raises
+    ------
+    OptionError
+        One cannot be an input, or `objects` is a single name.
+    """
     if isinstance(objects, (str, bytes)):
         raise OptionError(f"inputs = {objects!r}: expected a sequence of exposures")
     return [as_ref(obj) for obj in objects]
 
 
 def in_memory(ref: WarpRef) -> bool:
-    """Whether `look` shows pixels that are there anyway, so that it costs no memory."""
+    """Whether `look` shows pixels that are there anyway, so that it costs no memory.
+
+    Parameters
+    ----------
+    ref : WarpRef
+        A reference may have an attribute of this name; without one it is not.
+
+    Returns
+    -------
+    bool
+    """
     return bool(getattr(ref, "in_memory", False))
 
 
 def look(ref: WarpRef, box: Box) -> MaskedImage:
-    """Pixels of `box` that must not be changed: a view where the reference offers one."""
+    """Pixels that must not be changed.
+
+    Parameters
+    ----------
+    ref : WarpRef
+        Its method `view`, where it has one, saves the copy that `read` makes.
+    box : Box
+        Which pixels; inside the box of the reference.
+
+    Returns
+    -------
+    MaskedImage
+    """
     view = getattr(ref, "view", None)
     pixels: MaskedImage = ref.read(box) if view is None else view(box)
     return pixels
 
 
 def name_of(ref: WarpRef) -> str:
-    """Short name of an input for messages: its visit, file or other identification."""
+    """Short name of an input for messages: its file, visit or other identification.
+
+    Parameters
+    ----------
+    ref : WarpRef
+        The input.
+
+    Returns
+    -------
+    str
+    """
     data_id = dict(ref.data_id)
     if "file" in data_id:
         return str(data_id["file"])

@@ -83,6 +83,16 @@ def read_bright_objects(path: str | Path) -> list[BrightObject]:
     angle) # ID: 8``, in degrees (with or without a "d"). A line ``wcs; fk5`` (or ``fk5``) must say
     so before the first shape; ``# KEY: value`` lines are comments.
 
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Returns
+    -------
+    list of BrightObject
+        In the order of the lines; shapes of other kinds are kept with their position only.
+
     Raises
     ------
     FileFormatError

@@ -127,7 +127,23 @@ class CoaddInput:
 
 
 def pixels_at(ref: WarpRef, box: Box, planes: MaskPlanes) -> MaskedImage | None:
-    """Pixels of a box that must not be changed, or None where the reference has none there."""
+    """Pixels of a reference that must not be changed.
+
+    Parameters
+    ----------
+    ref : WarpRef
+        Where they come from.
+    box : Box
+        Which pixels, in the frame of the coadd.
+    planes : MaskPlanes
+        Dictionary that the mask of a plain reference is conformed to.
+
+    Returns
+    -------
+    MaskedImage or None
+        float32 image and variance, int32 mask of `box`, without data (NaN, NO_DATA, inf) where
+        the reference does not reach; None where it has no pixel at all.
+    """
     one = ref if isinstance(ref, CoaddInput) else CoaddInput(ref, planes=planes)
     here = one.box().overlaps(box) or (one.kept is not None and one.kept.box.contains(box))
     return one.view(box) if here else None

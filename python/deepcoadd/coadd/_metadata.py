@@ -70,9 +70,19 @@ def _photo_calib(
 
 
 def widest_psf(infos: Iterable[ExposureInfo]) -> Any:
-    """PSF of the input whose PSF image is the widest in the middle of its box; None without any.
+    """PSF of the input whose PSF image is the widest.
 
-    For inputs that were matched to one model PSF, which differ in the size of their images only.
+    For inputs that were matched to one model PSF, whose images differ in size only.
+
+    Parameters
+    ----------
+    infos : iterable of ExposureInfo
+        Of the inputs; the PSF of each is asked for in the middle of its box.
+
+    Returns
+    -------
+    Psf or None
+        None when no input has a PSF.
     """
     widest, width = None, 0
     for info in infos:

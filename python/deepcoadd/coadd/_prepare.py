@@ -106,8 +106,12 @@ def prepare(
 ) -> CoaddPlan:
     """Choose the inputs that can be used, weigh them, and fix box and header of the coadd.
 
-    Parameters are those of `deepcoadd.coadd.assemble`; `bad_bits` are bits of the default mask
-    dictionary that are bad beside ``options.bad_planes``.
+    Parameters
+    ----------
+    inputs, box, weights, options, scalers, alternate_masks, wcs, progress
+        As in `deepcoadd.coadd.assemble`.
+    bad_bits : int
+        Bits of the default mask dictionary that are bad beside ``options.bad_planes``.
 
     Returns
     -------

@@ -112,6 +112,17 @@ def known_bits(planes: MaskPlanes, names: Iterable[str], option: str) -> int:
 
 
 def flag_inexact_psf(mask: Mask) -> None:
-    """Set INEXACT_PSF, in place, where SENSOR_EDGE, CLIPPED or REJECTED is set."""
+    """Set INEXACT_PSF where SENSOR_EDGE, CLIPPED or REJECTED is set.
+
+    Parameters
+    ----------
+    mask : Mask
+        (ny, nx) int32, changed in place; its dictionary has the four planes.
+
+    Raises
+    ------
+    MaskPlaneError
+        It does not.
+    """
     where = mask.has("SENSOR_EDGE", "CLIPPED", "REJECTED")
     mask.array |= np.where(where, np.int32(mask.planes.bitmask("INEXACT_PSF")), np.int32(0))

@@ -75,7 +75,22 @@ def rows_of(planes: StackPlanes, rows: slice) -> StackPlanes:
 
 
 def stack_tile(work: TileWork) -> StackDiagnostics:
-    """Combine the inputs of one tile into ``work.out``; see `deepcoadd.coadd.assemble`."""
+    """Combine the inputs of one tile; see `deepcoadd.coadd.assemble`.
+
+    Parameters
+    ----------
+    work : TileWork
+        Inputs and options; its ``out`` is written.
+
+    Returns
+    -------
+    StackDiagnostics
+        Samples that were good, and that were clipped.
+
+    Notes
+    -----
+    Formulas: ``docs/algorithms/coadd.md``. INEXACT_PSF is left to `flag_inexact_psf`.
+    """
     rules, out = work.rules, work.out
     assert out.mask is not None  # allocated by the assembler
     assert out.n_point is not None
@@ -150,6 +165,11 @@ def with_alternate(pixels: MaskedImage, alternate: AlternateMask, box: Box) -> M
         Plane name -> bool array of `box`, or a `Mask` or `Image` (set where not 0) of any box.
     box : Box
         Box of the coadd.
+
+    Returns
+    -------
+    MaskedImage
+        Image and variance are those of `pixels`, not copies.
     """
     mask = pixels.mask.copy()
     for plane, where in alternate.items():
