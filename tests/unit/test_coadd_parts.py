@@ -329,10 +329,24 @@ def test_masks_of_bright_objects(caplog: pytest.LogCaptureFixture) -> None:
     assert "ring" in caplog.text
 
 
+def test_pixel_scale_is_that_of_the_middle() -> None:
+    # 20000 pixels from the reference point, 1.1 degrees, a tangential pixel is 2.8e-4 smaller on
+    # the sky than at the reference point: a circle of 19999 pixels there is one of 20000 here.
+    wcs = tan_wcs()
+    far = Box.from_shape((101, 101), start=(0, 20_000))
+    center = pixel_to_sky(wcs, y=50.0, x=20_050.0)
+    radius = 19_999.0 * 0.2 / 3600
+    mask = Mask.zeros(Box.from_shape((1, 41_000), start=(50, 0)))
+    one = BrightObject("circle", center.ra.deg, center.dec.deg, radius=radius)
+    mask_bright_objects(mask, [one], wcs, far)
+    left = int(np.argmax(mask.has("BRIGHT_OBJECT")[0]))
+    assert 20_050 - left > 20_000
+
+
 def test_coadd_with_bright_objects(tmp_path: Path) -> None:
     wcs = tan_wcs()
     one = MaskedImage.from_arrays(np.ones(BOX.shape), None, 1.0, box=BOX)
-    path = write(tmp_path, "wcs; fk5\ncircle(10.0, -30.0, 0.0005)\n")
+    path = write(tmp_path, "wcs; fk5\ncircle(10.0, -30.0, 0.00052)\n")
     options = AssembleOptions(unit=None, bright_object_plane="STAR")
     result = assemble([one], options=options, wcs=wcs, bright_objects=path)
     assert np.count_nonzero(result.mask.has("STAR")) == 253  # a disc of radius 9

@@ -26,7 +26,7 @@ from deepcoadd.statistics import Property
 pytest.importorskip("lsst.pipe.base", reason="needs the lsst extra")
 
 from lsst.pex.config import FieldValidationError
-from lsst.pipe.base import NoWorkFound, Struct
+from lsst.pipe.base import InMemoryDatasetHandle, NoWorkFound, Struct
 from lsst.pipe.base.pipeline_graph import PipelineGraph
 
 from deepcoadd.tasks import (
@@ -520,6 +520,17 @@ class Handle:
 
     def get(self) -> Exposure:
         return self.exposure
+
+
+def test_handles_of_the_framework_are_inputs() -> None:
+    inputs = warps(3)
+    handles = [
+        InMemoryDatasetHandle(one, visit=one.info.visit_info.id, instrument="Cam") for one in inputs
+    ]
+    result = run_of(task_of(), inputs, weightList=[1.0] * 3)
+    same = task_of().run(sky_of(inputs), handles, [None] * 3, [1.0] * 3)
+    np.testing.assert_array_equal(same.coaddExposure.image.array, result.coaddExposure.image.array)
+    assert list(same.coaddExposure.info.inputs["visit"]) == [100, 101, 102]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from astropy.wcs import WCS
 from deepcoadd.errors import FileFormatError, OptionError
 from deepcoadd.geometry import Box, round_half_up
 from deepcoadd.mask import Mask
-from deepcoadd.wcs import pixel_scale, sky_to_pixel
+from deepcoadd.wcs import pixel_to_sky, sky_to_pixel
 
 __all__ = ["BrightObject", "mask_bright_objects", "read_bright_objects"]
 
@@ -160,8 +160,7 @@ def mask_bright_objects(
     plane : str
         Plane to set; it must be in the mask's dictionary.
     """
-    # The projection's scale at the reference point is that of the middle to 1e-4 within a tract.
-    scale = pixel_scale(wcs) / 3600.0
+    scale = _scale_at_center(wcs, box)
     for one in objects:
         if one.kind not in ("circle", "box"):
             _log.warning("bright object %s: unknown shape %r, left out", one.id, one.kind)
@@ -178,6 +177,14 @@ def mask_bright_objects(
                 x0=int(xc - half_x), y0=int(yc - half_y), x1=int(xc + half_x), y1=int(yc + half_y)
             )
             mask.set(plane, here.slices_within(mask.box))
+
+
+def _scale_at_center(wcs: WCS, box: Box) -> float:
+    """Size of a pixel in the middle of a box, deg: geometric mean of both directions."""
+    y, x = box.center
+    ends = pixel_to_sky(wcs, y=[y - 0.5, y, y + 0.5, y], x=[x, x - 0.5, x, x + 0.5])
+    sides = ends[:2].separation(ends[2:]).to_value(u.deg)
+    return math.sqrt(float(sides[0]) * float(sides[1]))
 
 
 def _set_circle(mask: Mask, yc: int, xc: int, radius: int, plane: str) -> None:
