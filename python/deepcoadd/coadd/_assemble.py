@@ -35,6 +35,9 @@ __all__ = ["CoaddTile", "assemble"]
 
 _log = logging.getLogger(__name__)
 
+_NOISE_PIXELS = 2**18
+"""Pixels that the median noise is taken from: its error is 0.25 % of the spread of sigma."""
+
 TileStep = Callable[[TileWork], StackDiagnostics]
 
 
@@ -198,7 +201,6 @@ def _make_tiles(plan: CoaddPlan, outputs: _Outputs, step: _Step, progress: Progr
         part = outputs.finished(work, _combined(step.combine, work))
         step.flag(part.masked_image.mask)
         if step.finish is not None:
-            outputs.sample_noise(planes)
             step.finish(part.masked_image)
         if step.hand_out is not None:
             step.hand_out(part)
@@ -311,6 +313,7 @@ class _Outputs:
         self.samples += totals.n_samples_total
         self.fallbacks += totals.n_fallback
         assert planes.variance is not None  # allocated above
+        self._sample_noise(tile, planes.variance)
         maps = self._maker.tile(work.pixels, planes.variance)
         if planes.weight_sum is not None:
             maps["weight"] = planes.weight_sum
@@ -334,11 +337,12 @@ class _Outputs:
             {name: Image(maps[name], box) for name in self.plan.options.maps},
         )
 
-    def sample_noise(self, planes: StackPlanes) -> None:
-        """Keep some of the variances of a tile that is handed out."""
-        assert planes.variance is not None  # allocated above
-        flat = planes.variance.reshape(-1)
-        self._variances.append(flat[:: max(1, flat.size // 2**14)].copy())
+    def _sample_noise(self, tile: Box, variance: npt.NDArray[np.float32]) -> None:
+        """Keep the variances of every n-th pixel both ways, counted from the coadd's first."""
+        step = math.ceil(math.sqrt(self.plan.box.area / _NOISE_PIXELS))
+        first = (self.plan.box.y.start - tile.y.start) % step
+        sample = variance[first::step, ::step]
+        self._variances.append(sample[np.isfinite(sample)])
 
     def result(self) -> CoaddResult:
         """The result, before its pixels are finished."""
@@ -346,7 +350,6 @@ class _Outputs:
         whole = None
         if self._planes is not None:
             whole = self._tile(plan.box, self._planes, self._maps)
-            self._variances = [whole.masked_image.variance.array]
         return CoaddResult(
             planes=None if whole is None else Exposure(whole.masked_image, plan.info),
             n_image=None if whole is None else whole.n_image,
@@ -363,8 +366,7 @@ class _Outputs:
 
 
 def _median_sigma(variances: list[npt.NDArray[np.float32]]) -> float:
-    """Square root of the median of the finite variances; NaN when there is none."""
-    finite = [values[np.isfinite(values)] for values in variances]
-    values = finite[0] if len(finite) == 1 else np.concatenate(finite)
-    median = float(np.median(values, overwrite_input=True)) if values.size else math.nan
+    """Square root of the median of some variances; NaN when there is none."""
+    values = np.concatenate(variances)
+    median = float(np.median(values)) if values.size else math.nan
     return math.sqrt(median) if median >= 0 else math.nan

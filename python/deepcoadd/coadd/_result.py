@@ -153,7 +153,8 @@ class CoaddResult:
     clipped_fraction : float
         Samples that sigma clipping left out, of all good samples; NaN without good samples.
     noise : float
-        Median sigma of the pixels with data, by the variance plane, in the unit of the coadd.
+        Median sigma of the pixels with data, by the variance plane, in the unit of the coadd; of
+        coadds of more than 262144 pixels only every n-th pixel both ways is looked at.
     n_fallback : int
         Pixels whose clipping would have left fewer than two samples, and stopped before.
     seconds : float
