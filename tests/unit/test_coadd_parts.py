@@ -18,6 +18,7 @@ from deepcoadd.coadd import (
     AssembleOptions,
     BrightObject,
     assemble,
+    flag_inexact_psf,
     mask_bright_objects,
     read_bright_objects,
 )
@@ -100,8 +101,14 @@ def test_error_comes_when_its_job_is_due() -> None:
         next(readings)
 
 
-def test_nothing_to_read() -> None:
-    assert list(prefetched([], lambda job: job)) == []
+@pytest.mark.parametrize("ahead", [True, False])
+def test_nothing_to_read(ahead: bool) -> None:
+    assert list(prefetched([], lambda job: job, ahead=ahead)) == []
+
+
+def test_reading_in_the_same_thread() -> None:
+    readings = prefetched(range(3), lambda job: threading.current_thread().name, ahead=False)
+    assert list(readings) == [(job, threading.current_thread().name) for job in range(3)]
 
 
 def test_stopping_early_leaves_nothing_waiting() -> None:
@@ -212,6 +219,20 @@ def test_large_planes_are_weighed_in_blocks_whatever_the_budget(
         StatsOptions(n_iter=2, bad_bits=one.planes.bitmask("BAD", "SAT", "EDGE", "NO_DATA")),
     )
     assert result.inputs[0].weight == 1 / expected.mean_variance
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 70_000), (300, 500)])
+def test_inexact_psf(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(1)
+    mask = Mask.zeros(Box.from_shape(shape))
+    for plane in ("SENSOR_EDGE", "CLIPPED", "REJECTED", "DETECTED", "BAD"):
+        mask.set(plane, rng.random(shape) < 0.1)
+    before = mask.array.copy()
+    flag_inexact_psf(mask)
+    expected = mask.has("SENSOR_EDGE", "CLIPPED", "REJECTED")
+    np.testing.assert_array_equal(mask.has("INEXACT_PSF"), expected)
+    mask.clear("INEXACT_PSF")
+    np.testing.assert_array_equal(mask.array, before)
 
 
 # --- grids ------------------------------------------------------------------------------------

@@ -193,7 +193,8 @@ def _make_tiles(plan: CoaddPlan, outputs: _Outputs, step: _Step, progress: Progr
     memory = plan.options.max_memory
     budget = max(memory - (plan.output_bytes if outputs.kept else 0), memory // 4)
     tiles = strips(plan.box, n, budget=budget, max_rows=plan.options.subregion[0])
-    for done, (tile, pixels) in enumerate(prefetched(tiles, lambda tile: _read(plan, tile))):
+    readings = prefetched(tiles, lambda tile: _read(plan, tile), ahead=n > 0)
+    for done, (tile, pixels) in enumerate(readings):
         if progress is not None:
             progress(done, len(tiles), "stacking")
         planes = outputs.planes_of(tile)

@@ -244,7 +244,8 @@ class _Chooser:
             kept = replace(one, kept=pixels) if held else one
             return kept, _NOT_MEASURED if weighed else pixels
 
-        for (index, _), (one, found) in prefetched(jobs, read):
+        ahead = any(not one.in_memory for _, one in jobs)
+        for (index, _), (one, found) in prefetched(jobs, read, ahead=ahead):
             if isinstance(found, MaskedImage):
                 yield index, one, measure(found, stats)
             elif found is None:

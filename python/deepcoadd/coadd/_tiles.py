@@ -62,20 +62,27 @@ class _Reading(Generic[Job, Result]):
         return self._value
 
 
-def prefetched(jobs: Iterable[Job], read: Callable[[Job], Result]) -> Iterator[tuple[Job, Result]]:
+def prefetched(
+    jobs: Iterable[Job], read: Callable[[Job], Result], *, ahead: bool = True
+) -> Iterator[tuple[Job, Result]]:
     """Read each job in order, one ahead of the caller, in a daemon thread.
 
     An exception of `read` is raised when its job comes up. When the caller stops early (an error,
-    Ctrl-C), the one reading under way is left to itself and nothing waits for it.
+    Ctrl-C), the one reading under way is left to itself and nothing waits for it. Without `ahead`
+    each job is read when it comes up, in the caller's thread.
     """
-    ahead: _Reading[Job, Result] | None = None
+    if not ahead:
+        for job in jobs:
+            yield job, read(job)
+        return
+    following: _Reading[Job, Result] | None = None
     for job in jobs:
-        if ahead is None:
-            ahead = _Reading(read, job)
+        if following is None:
+            following = _Reading(read, job)
             continue
-        done, result = ahead.job, ahead.result()
-        ahead = _Reading(read, job)
+        done, result = following.job, following.result()
+        following = _Reading(read, job)
         yield done, result
         del result  # else three readings would be alive at once
-    if ahead is not None:
-        yield ahead.job, ahead.result()
+    if following is not None:
+        yield following.job, following.result()
