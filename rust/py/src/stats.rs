@@ -4,7 +4,7 @@
 use crate::array;
 use crate::error::PyRes;
 use deepcoadd_core::stats::{
-    self, ErrorMode, MaskRules, Options, Pixel, Property, Stackable, Weighting,
+    self, ErrorMode, MaskRules, Measurable, Options, Property, Stackable, Weighting,
 };
 use numpy::Element;
 use pyo3::prelude::*;
@@ -162,7 +162,7 @@ pub fn stack_py(
 /// (value, error) of every property of `Property.VALUES`, OR mask.
 type Values = (Vec<(f64, f64)>, i32);
 
-fn statistics<T: Element + Pixel>(
+fn statistics<T: Element + Measurable>(
     py: Python<'_>,
     planes: [Option<&Bound<'_, PyAny>>; 3],
     values: &Bound<'_, PyAny>,

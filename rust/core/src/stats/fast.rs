@@ -7,12 +7,13 @@
 
 use super::clip::Passes;
 use super::lanes::{
-    Extremes, Picked, Recipe, RowWeight, Samples, Sums, admit, admit_finite, losing,
-    mark_quartiles, means, median_errors, or_words, quartile, reject_unmeasured, survey,
+    Extremes, Picked, admit, admit_finite, losing, mark_quartiles, means, median_errors, or_words,
+    quartile, reject_unmeasured, survey,
 };
 use super::network::Network;
 use super::props::{ErrorMode, MaskRules, Options, Property, Weighting};
 use super::stack::{Diagnostics, PixelOut, Row, StackInput, lines_at};
+use super::sums::{Recipe, RowWeight, Samples, Sums};
 use super::weighted::{Moments, proper};
 
 /// Pixels that lose samples which are clipped together.

@@ -8,15 +8,17 @@ mod fast;
 mod lanes;
 mod network;
 mod pixel;
+mod plain;
 mod props;
 mod sample;
 mod select;
 mod single;
 mod stack;
+mod sums;
 mod weighted;
 
 pub use pixel::Pixel;
 pub use props::{ErrorMode, MaskRules, Options, Property, Weighting};
 pub use sample::Summary;
-pub use single::{ImageInput, image_statistics};
+pub use single::{ImageInput, Measurable, image_statistics};
 pub use stack::{Diagnostics, Outputs, StackInput, Stackable, stack};

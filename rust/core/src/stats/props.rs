@@ -61,6 +61,8 @@ impl Property {
         Self::NCLIPPED,
         Self::NMASKED,
     ];
+    const MOMENTS: u32 =
+        Self::MEAN.0 | Self::STDEV.0 | Self::VARIANCE.0 | Self::SUM.0 | Self::MEANSQUARE.0;
     const QUANTILES: u32 = Self::MEDIAN.0 | Self::IQRANGE.0;
     const CLIPPED: u32 =
         Self::MEANCLIP.0 | Self::STDEVCLIP.0 | Self::VARIANCECLIP.0 | Self::NCLIPPED.0;
@@ -74,6 +76,11 @@ impl Property {
     /// Whether the median or a quartile is needed, for itself or as the start of the clipping.
     pub(crate) const fn needs_quantiles(self) -> bool {
         self.0 & (Self::QUANTILES | Self::CLIPPED) != 0
+    }
+
+    /// Whether the moments of all samples are needed, for themselves or for an error.
+    pub(crate) const fn needs_moments(self) -> bool {
+        self.0 & Self::MOMENTS != 0 || self.has(Self::ERRORS) && self.has(Self::MEDIAN)
     }
 
     /// Whether clipping passes are needed.

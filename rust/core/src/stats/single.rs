@@ -2,6 +2,7 @@
 //! Statistics of one image.
 
 use super::pixel::Pixel;
+use super::plain;
 use super::props::{ErrorMode, Options, Property};
 use super::sample::{Raw, Sample, Summary};
 use crate::error::{Error, Result};
@@ -22,14 +23,33 @@ pub struct ImageInput<'a, T> {
     pub inverse_variance: bool,
 }
 
+/// How pixels of a type are measured.
+pub trait Measurable: Pixel {
+    /// The answer of the kernel for large images, if there is one for what is asked.
+    fn plain(_: &ImageInput<Self>, _: Property, _: &Options) -> Option<Summary> {
+        None
+    }
+}
+
+impl Measurable for f64 {}
+
+impl Measurable for f32 {
+    fn plain(input: &ImageInput<Self>, property: Property, options: &Options) -> Option<Summary> {
+        plain::can(input, options).then(|| plain::statistics(input, property, options))
+    }
+}
+
 /// Statistics of one image; `property` may hold several. At least one pixel is needed.
-pub fn image_statistics<T: Pixel>(
+pub fn image_statistics<T: Measurable>(
     input: &ImageInput<T>,
     property: Property,
     options: &Options,
 ) -> Result<Summary> {
     options.validate()?;
     check(input, options)?;
+    if let Some(summary) = T::plain(input, property, options) {
+        return Ok(summary);
+    }
     let inverse = input.inverse_variance && input.weights.is_none();
     let mut sample = Sample::default();
     sample.clear(options);

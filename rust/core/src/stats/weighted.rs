@@ -58,6 +58,20 @@ impl Moments {
         m
     }
 
+    /// Moments of `n` unweighted samples of which nothing else is known.
+    pub fn counted(n: f64) -> Self {
+        let unknown = f64::NAN;
+        Self {
+            n,
+            shift: unknown,
+            s0: n,
+            s00: n,
+            s1: unknown,
+            s2: unknown,
+            sv: unknown,
+        }
+    }
+
     /// Weighted mean; NaN without samples.
     #[inline(always)]
     pub fn mean(&self) -> f64 {
