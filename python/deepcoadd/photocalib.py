@@ -85,7 +85,8 @@ class PhotoCalib(PhotoCalibNames):
         """Calibration from the counts of a magnitude-0 source; None when that is no number > 0."""
         if not (fluxmag0 > 0 and math.isfinite(fluxmag0)):
             return None
-        return cls(AB_ZERO_FLUX_NJY / fluxmag0, AB_ZERO_FLUX_NJY * error / fluxmag0**2)
+        mean = AB_ZERO_FLUX_NJY / fluxmag0
+        return cls(mean, mean * (error / fluxmag0))
 
     @classmethod
     def from_zero_point(cls, magnitude: float) -> PhotoCalib:

@@ -83,6 +83,8 @@ def test_hsc_calexp_with_all_components(real_data: Path) -> None:
     assert info.visit_info.boresight_alt.to_value("deg") == pytest.approx(65.01202705)
     assert info.visit_info.rotation_type == "SKY"
     assert len(info.valid_polygon.vertices) >= 3
+    assert info.metadata["ZD-STR"] == 24.98771903
+    assert not [key for key in info.metadata if "ARCHIVE" in key or key.endswith("_ID")]
     assert {"DETECTOR", "TRANSMISSION_CURVE"} <= set(info.components)
     with pytest.raises(NoDataError, match="DETECTOR is a Detector"):
         info.components["DETECTOR"].getName()

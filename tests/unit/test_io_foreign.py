@@ -91,6 +91,13 @@ def test_community_pipeline_of_unknown_version(tmp_path: Path) -> None:
     assert io.read(path, mask_map="decam-cp-codes-1").mask.has("CR")[0, 5]
 
 
+@pytest.mark.parametrize("zero", [1e9, -1e9, 2000.0])
+def test_zero_point_that_is_none(tmp_path: Path, zero: float) -> None:
+    path = community_pipeline(tmp_path, "V4.8.2")
+    fits.setval(path, "MAGZERO", value=zero)
+    assert io.read(path).photo_calib is None
+
+
 def test_several_detectors_must_be_chosen(tmp_path: Path) -> None:
     path = tmp_path / "c4d_1_ooi_z.fits"
     for kind, array in (("ooi", IMAGE), ("oow", WEIGHT), ("ood", CODES)):

@@ -277,7 +277,13 @@ def test_calibration_cards(write: Any) -> None:
     ).photo_calib
     assert calib.mean == pytest.approx(3.6307805477010e12 / 1e12, rel=1e-13)
     assert calib.error == pytest.approx(3.6307805477010e12 * 1e10 / 1e24, rel=1e-13)
-    for cards in ({"FLUXMAG0": 0.0}, {}, {"FLUXMAG0": 1e12, "HIERARCH EXPINFO_V": 1}):
+    for cards in (
+        {"FLUXMAG0": 0.0},
+        {"FLUXMAG0": 1e-300},
+        {"FLUXMAG0": "x"},
+        {},
+        {"FLUXMAG0": 1e12, "HIERARCH EXPINFO_V": 1},
+    ):
         assert io.read(write(hdu_list(primary=cards))).photo_calib is None
 
 

@@ -54,6 +54,7 @@ def make_exposure(box: Box = BOX, seed: int = 0) -> Exposure:
     pixels.image.array[3, 4] = np.nan
     pixels.image.array[5, 6] = 0.0
     pixels.variance.array[3, 4] = np.inf
+    pixels.mask.array[3, 4] = PLANES.bitmask("NO_DATA")
     return Exposure(
         pixels,
         wcs=tan_wcs(),
@@ -118,6 +119,28 @@ def test_rice16_keeps_special_pixels_and_a_sixteenth_of_the_noise(tmp_path: Path
     assert same_by_name(exposure.masked_image, back.masked_image)
     # A step of sigma/16: at most half of it off; the estimate of sigma is good to 20 %.
     assert np.nanmax(np.abs(back.image.array - exposure.image.array)) < 1.2 * 5.0 / 16 / 2
+
+
+@pytest.mark.parametrize("rows", [slice(0, 1), slice(0, 140), slice(10, 11)])
+def test_rice16_of_no_data_regions(tmp_path: Path, rows: slice) -> None:
+    """Infinities beside data must not cost the data of their tile."""
+    exposure = make_exposure()
+    pixels = exposure.masked_image
+    pixels.image.array[rows] = np.nan
+    pixels.variance.array[rows] = np.inf
+    pixels.mask.array[rows] = PLANES.bitmask("NO_DATA")
+    pixels.image.array[145, :3] = [np.inf, -np.inf, 7.0]
+    pixels.variance.array[146, :2] = [np.inf, np.nan]
+    io.write(tmp_path / "a.fits", exposure, compression="rice16")
+    back = io.read(tmp_path / "a.fits")
+    good = np.isfinite(pixels.variance.array)
+    assert np.abs(back.variance.array[good] - pixels.variance.array[good]).max() < 0.2
+    assert np.isposinf(back.variance.array[rows]).all()
+    assert np.isnan(back.image.array[145, :2]).all()
+    assert back.image.array[145, 2] == pytest.approx(7.0, abs=0.2)
+    assert np.isnan(back.variance.array[146, 1])
+    finite = np.isfinite(pixels.image.array)
+    np.testing.assert_array_equal(np.isfinite(back.image.array), finite)
 
 
 @pytest.mark.parametrize("compression", ["none", "lossless", "rice16"])
@@ -220,7 +243,8 @@ def test_exposure_without_pixels(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (129, 5)])
 def test_odd_shapes_and_values(tmp_path: Path, shape: tuple[int, int], compression: str) -> None:
     """Sizes beside those of the tiles, and tiles of one value, which have no noise to measure."""
-    for i, value in enumerate((np.nan, 0.0, 3.25, np.inf, -np.inf)):
+    infinities = () if compression == "rice16" else (np.inf, -np.inf)
+    for i, value in enumerate((np.nan, 0.0, 3.25, *infinities)):
         pixels = MaskedImage.from_arrays(np.full(shape, value, np.float32), variance=1.0)
         path = tmp_path / f"{i}.fits"
         io.write(path, Exposure(pixels), compression=compression)

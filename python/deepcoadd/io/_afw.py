@@ -15,13 +15,14 @@ from deepcoadd.io._cards import (
     conformed_planes,
     file_planes,
     filter_of,
-    is_coordinate_card,
+    integer_of,
+    is_metadata_card,
     offset_of,
     parse_unit,
     photo_calib_of,
     wcs_of,
 )
-from deepcoadd.io._components import archive_parts
+from deepcoadd.io._components import COMPONENTS, archive_parts
 from deepcoadd.io._hdus import Hdu
 from deepcoadd.io._layout import Layout, NamedBits, PlaneVariance, check_shapes
 from deepcoadd.io._opened import Opened
@@ -36,43 +37,11 @@ __all__ = ["detect", "layout"]
 _log = logging.getLogger(__name__)
 
 _PLANES = ("IMAGE", "MASK", "VARIANCE")
-_STRUCTURE = frozenset(
-    {
-        "SIMPLE",
-        "XTENSION",
-        "BITPIX",
-        "NAXIS",
-        "NAXIS1",
-        "NAXIS2",
-        "NAXIS3",
-        "EXTEND",
-        "PCOUNT",
-        "GCOUNT",
-        "TFIELDS",
-        "BSCALE",
-        "BZERO",
-        "BLANK",
-        "BUNIT",
-        "INHERIT",
-        "EXTTYPE",
-        "EXTNAME",
-        "EXTVER",
-        "CHECKSUM",
-        "DATASUM",
-        "END",
-        "ZHECKSUM",
-        "ZDATASUM",
-        "UZSCALE",
-        "FILTER",
-        "FLUXMAG0",
-        "FLUXMAG0ERR",
-        "EXPID",
-        "EXPINFO_V",
-        "AR_HDU",
-        "DCOADDV",
-        "CONTINUE",
-        "LONGSTRN",
-    }
+_OWN_PREFIXES = ("MP_", "ARCHIVE_ID_", "DEEPCOADD ")
+# What has a place of its own in the exposure.
+_OWN_PLACES = frozenset(
+    ["FILTER", "FLUXMAG0", "FLUXMAG0ERR", "EXPID", "EXPINFO_V", "AR_HDU", "WCS_ID"]
+    + [f"{name}_ID" for name in COMPONENTS]
 )
 
 
@@ -158,7 +127,7 @@ def layout(opened: Opened) -> Layout:
         visit_info=visit_of(cards, str(path)),
         unit=parse_unit(image.hdu.get("BUNIT", cards.get("BUNIT"))),
         planes=DEFAULT_PLANES if named is None else named.target,
-        id=_exposure_id(cards),
+        id=integer_of(cards, "EXPID") or None,
         metadata={key: value for key, value in cards.items() if _is_metadata(key)},
         **parts,
     )
@@ -168,6 +137,7 @@ def layout(opened: Opened) -> Layout:
         image,
         named,
         None if variance is None else PlaneVariance(variance),
+        restores_infinity=variance is not None and variance.hdu.get("DCINFNAN") is True,
     )
 
 
@@ -179,18 +149,8 @@ def _metadata_cards(hdus: Sequence[Hdu], image: Hdu) -> Mapping[str, Any]:
 
 
 def _is_metadata(key: str) -> bool:
-    return not (
-        key in _STRUCTURE
-        or key in VISIT_CARDS
-        or is_coordinate_card(key)
-        or key.startswith(("MP_", "ARCHIVE_ID_", "DEEPCOADD ", "Z"))
-        or key.endswith("_ID")
-    )
-
-
-def _exposure_id(cards: Mapping[str, Any]) -> int | None:
-    value = cards.get("EXPID")
-    return value if isinstance(value, int) and not isinstance(value, bool) and value else None
+    own = key in _OWN_PLACES or key in VISIT_CARDS
+    return not own and is_metadata_card(key) and not key.startswith(_OWN_PREFIXES)
 
 
 def _calibration(cards: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,9 @@ __all__ = [
     "file_planes",
     "filter_cards",
     "filter_of",
+    "integer_of",
     "mask_cards",
+    "number_of",
     "offset_cards",
     "offset_of",
     "parse_unit",
@@ -44,15 +46,39 @@ _WCS_CARD = re.compile(
     r"|RADESYS|RADECSYS|EQUINOX|EPOCH|LONPOLE|LATPOLE|[AB]P?_ORDER|[AB]P?_\d+_\d+|[AB]P?_DMAX)$"
 )
 _LINEAR_CARD = re.compile(r"(CTYPE|CRPIX|CRVAL|CUNIT|CDELT|WCSNAME)\d?A$|LTV\d$|LTM\d_\d$")
+_STRUCTURE_CARD = re.compile(
+    r"(SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|BSCALE|BZERO|BLANK|BUNIT|INHERIT"
+    r"|EXTTYPE|EXTNAME|EXTVER|EXTLEVEL|CHECKSUM|DATASUM|CONTINUE|LONGSTRN|UZSCALE|CREATOR|DCOADDV|DCINFNAN)$"
+)
+_TABLE_CARD = re.compile(r"(TFIELDS|THEAP|T(TYPE|FORM|DIM|UNIT|NULL|SCAL|ZERO|DISP)\d+)$")
+_TILE_CARD = re.compile(
+    r"Z(IMAGE|CMPTYPE|BITPIX|NAXIS\d*|TILE\d+|NAME\d+|VAL\d+|QUANTIZ|DITHER0|BLANK|MASKCMP|SIMPLE"
+    r"|TENSION|EXTEND|BLOCKED|PCOUNT|GCOUNT|HECKSUM|DATASUM)$"
+)
 _UNKNOWN_FILTERS = {"", "_UNKNOWN_", "UNKNOWN", "NONE"}
 _BANDS = {"u", "g", "r", "i", "z", "y"}
 # Filters of the first camera release, whose cards hold a nickname of band and filter in one.
 _NICKNAMES = {"i2": ("i", "HSC-I2"), "r2": ("r", "HSC-R2")}
 
 
-def is_coordinate_card(key: str) -> bool:
-    """Whether a card belongs to the sky coordinates or the box offset."""
-    return bool(_WCS_CARD.match(key) or _LINEAR_CARD.match(key))
+def number_of(cards: Mapping[str, Any], *keys: str) -> float:
+    """Number of the first of some cards that is there; NaN when it is none."""
+    value = next((cards[key] for key in keys if key in cards), math.nan)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return math.nan
+    return float(value)
+
+
+def integer_of(cards: Mapping[str, Any], *keys: str) -> int:
+    """Whole number of the first of some cards that is there; 0 when it is none."""
+    value = next((cards[key] for key in keys if key in cards), 0)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def is_metadata_card(key: str) -> bool:
+    """Whether a card says something that no structure of the file and no coordinate says."""
+    patterns = (_STRUCTURE_CARD, _TABLE_CARD, _TILE_CARD, _WCS_CARD, _LINEAR_CARD)
+    return not any(pattern.match(key) for pattern in patterns)
 
 
 def offset_of(cards: Mapping[str, Any], where: str) -> tuple[int, int]:
@@ -86,11 +112,9 @@ def _offset(
 ) -> tuple[int, int]:
     pair = []
     for key in keys:
-        value = cards.get(key, 0)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise FileFormatError(f"{where}: {key} = {value!r}; expected a number")
+        value = number_of(cards, key) if key in cards else 0.0
         if not math.isfinite(value) or abs(value) > _MAX_OFFSET:
-            raise FileFormatError(f"{where}: {key} = {value} is no pixel position")
+            raise FileFormatError(f"{where}: {key} = {cards[key]!r} is no pixel position")
         pair.append(math.floor(sign * value + 0.5))
     return pair[0], pair[1]
 
@@ -200,11 +224,13 @@ def filter_cards(label: FilterLabel | None) -> dict[str, str]:
 
 def photo_calib_of(cards: Mapping[str, Any]) -> PhotoCalib | None:
     """Calibration of the FLUXMAG0 card; None when it is absent or 0 (uncalibrated)."""
-    flux, error = cards.get("FLUXMAG0"), cards.get("FLUXMAG0ERR", cards.get("FLUXMAG0_ERR", 0.0))
-    if isinstance(flux, bool) or not isinstance(flux, (int, float)):
+    error = number_of(cards, "FLUXMAG0ERR")
+    flux = number_of(cards, "FLUXMAG0")
+    try:
+        return PhotoCalib.from_fluxmag0(flux, error if math.isfinite(error) else 0.0)
+    except (OptionError, OverflowError):
+        _log.warning("FLUXMAG0 = %s is no calibration and left out", flux)
         return None
-    known = isinstance(error, (int, float)) and math.isfinite(error)
-    return PhotoCalib.from_fluxmag0(float(flux), float(error) if known else 0.0)
 
 
 def wcs_of(hdu: Hdu, start: tuple[int, int], where: str) -> WCS | None:

@@ -10,10 +10,11 @@ from typing import Any
 from deepcoadd.errors import DeepcoaddError
 from deepcoadd.io._archive import Archive, MissingPart
 from deepcoadd.io._archive_psf import psf_of
+from deepcoadd.io._cards import integer_of
 from deepcoadd.io._opened import Opened
 from deepcoadd.psf import MissingPsf
 
-__all__ = ["archive_parts"]
+__all__ = ["COMPONENTS", "archive_parts"]
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +29,8 @@ _READERS: dict[str, tuple[str, Callable[[Archive, int], Any]]] = {
     "SUMMARY_STATS": ("SUMMARY_STATS", Archive.summary_stats),
 }
 _NOT_READ = ("SKYWCS", "DETECTOR", "TRANSMISSION_CURVE")
+COMPONENTS = (*_READERS, *_NOT_READ)
+"""Names of the parts that an archive can hold."""
 
 
 def archive_parts(opened: Opened, cards: Mapping[str, Any], *, has_wcs: bool) -> dict[str, Any]:
@@ -45,8 +48,8 @@ def archive_parts(opened: Opened, cards: Mapping[str, Any], *, has_wcs: bool) ->
     has_wcs : bool
         Whether the cards hold the sky coordinates; the archive's own are then left out.
     """
-    index = cards.get("AR_HDU")
-    if not isinstance(index, int) or index <= 0:
+    index = integer_of(cards, "AR_HDU")
+    if index <= 0:
         return {}
     try:
         archive = Archive(opened.path, opened.hdus, index - 1, opened.pool)
@@ -75,8 +78,7 @@ def archive_parts(opened: Opened, cards: Mapping[str, Any], *, has_wcs: bool) ->
 
 def _number(cards: Mapping[str, Any], name: str) -> int:
     """Number of a component; 0 when there is none."""
-    value = cards.get(f"ARCHIVE_ID_{name}", cards.get(f"{name}_ID", 0))
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+    return integer_of(cards, f"ARCHIVE_ID_{name}", f"{name}_ID")
 
 
 def _class(archive: Archive, number: int) -> str:

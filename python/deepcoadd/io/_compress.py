@@ -34,8 +34,8 @@ def compress_file(plain: Path, out: Path, compression: str) -> None:
         Input, and output (which must not exist).
     compression : str
         "lossless": GZIP_2. "rice16": RICE_1 of floating-point images, in steps of 1/16 of the
-        noise of a tile; a tile with infinities is kept lossless by the format itself, NaN has a
-        code of its own. Integer images are GZIP_2, lossless, in both.
+        noise of a tile; NaN has a code of its own, infinities must not occur. Integer images are
+        GZIP_2, lossless, in both.
     """
     # Floating-point planes may be larger than memory: they stay memory maps, which astropy refuses
     # for unsigned integers.

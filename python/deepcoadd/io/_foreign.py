@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from deepcoadd.errors import FileFormatError, OptionError
-from deepcoadd.io._cards import conformed_planes, file_planes
+from deepcoadd.io._cards import conformed_planes, file_planes, number_of
 from deepcoadd.io._companions import companion, foreign_layout, image_plane, sibling
 from deepcoadd.io._generic import generic_info
 from deepcoadd.io._hdus import Hdu
@@ -109,9 +110,19 @@ def pipeline(opened: Opened) -> Layout:
         opened, image, PIPELINE.sub("_ood_", opened.path.name), lambda: _pipeline_table(cards)
     )
     variance = _sibling_weight(opened, image, PIPELINE.sub("_oow_", opened.path.name))
-    zero = cards.get("MAGZERO")
-    calib = PhotoCalib.from_zero_point(float(zero)) if isinstance(zero, (int, float)) else None
+    calib = _zero_point(number_of(cards, "MAGZERO"))
     return foreign_layout("decam", opened, image, mask=mask, variance=variance, photo_calib=calib)
+
+
+def _zero_point(magnitude: float) -> PhotoCalib | None:
+    """Calibration of a zero point; None when the card has none."""
+    if not math.isfinite(magnitude):
+        return None
+    try:
+        return PhotoCalib.from_zero_point(magnitude)
+    except (OptionError, OverflowError):
+        _log.warning("the zero point %s is no magnitude and left out", magnitude)
+        return None
 
 
 def _pipeline_table(cards: Mapping[str, Any]) -> str:
@@ -177,8 +188,7 @@ def ztf(opened: Opened) -> Layout:
     image = image_plane(opened)
     name = ZTF.sub(r"_mskimg\1", opened.path.name)
     mask = _sibling_mask(opened, image, name, lambda: "ztf-bits-1")
-    zero = image.hdu.get("MAGZP", opened.primary.get("MAGZP"))
-    calib = PhotoCalib.from_zero_point(float(zero)) if isinstance(zero, (int, float)) else None
+    calib = _zero_point(number_of({**opened.primary, **image.hdu.cards}, "MAGZP"))
     return foreign_layout("ztf", opened, image, mask=mask, photo_calib=calib)
 
 

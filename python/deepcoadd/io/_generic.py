@@ -14,7 +14,15 @@ from astropy.time import Time
 
 from deepcoadd.exposure import ExposureInfo, FilterLabel
 from deepcoadd.geometry import Box
-from deepcoadd.io._cards import filter_of, is_coordinate_card, offset_of, parse_unit, wcs_of
+from deepcoadd.io._cards import (
+    filter_of,
+    integer_of,
+    is_metadata_card,
+    number_of,
+    offset_of,
+    parse_unit,
+    wcs_of,
+)
 from deepcoadd.io._plane import Plane
 from deepcoadd.visitinfo import VisitInfo
 
@@ -24,7 +32,6 @@ _log = logging.getLogger(__name__)
 
 _VISIT_KEYS = ("VISIT", "EXPNUM", "EXPID")
 _EXPOSURE_KEYS = ("EXPTIME", "EXPOSURE", "EXP_TIME")
-_SKIPPED = ("NAXIS", "TTYPE", "TFORM", "Z", "BITPIX", "EXTEND", "PCOUNT", "GCOUNT", "TFIELDS")
 
 
 def generic_info(plane: Plane, primary: Mapping[str, Any], **parts: Any) -> ExposureInfo:
@@ -46,17 +53,9 @@ def generic_info(plane: Plane, primary: Mapping[str, Any], **parts: Any) -> Expo
         "visit_info": generic_visit(cards, plane.where),
         "filter": generic_filter(cards),
         "unit": parse_unit(plane.hdu.get("BUNIT", primary.get("BUNIT"))),
-        "metadata": {key: value for key, value in cards.items() if _is_metadata(key)},
+        "metadata": {key: value for key, value in cards.items() if is_metadata_card(key)},
     }
     return ExposureInfo(Box.from_shape(plane.shape, start=start), **{**known, **parts})
-
-
-def _is_metadata(key: str) -> bool:
-    return not (
-        key in ("SIMPLE", "XTENSION", "BUNIT", "BSCALE", "BZERO", "BLANK", "EXTNAME", "INHERIT")
-        or key.startswith(_SKIPPED)
-        or is_coordinate_card(key)
-    )
 
 
 def generic_filter(cards: Mapping[str, Any]) -> FilterLabel | None:
@@ -70,13 +69,13 @@ def generic_filter(cards: Mapping[str, Any]) -> FilterLabel | None:
 
 def generic_visit(cards: Mapping[str, Any], where: str) -> VisitInfo | None:
     """Facts of a visit as far as common cards tell them; None when they tell nothing."""
-    exposure = next((_number(cards, key) for key in _EXPOSURE_KEYS if key in cards), math.nan)
+    exposure = number_of(cards, *_EXPOSURE_KEYS)
     visit = VisitInfo(
-        id=next((_whole(cards, key) for key in _VISIT_KEYS if key in cards), 0),
+        id=integer_of(cards, *_VISIT_KEYS),
         exposure_time=exposure,
-        dark_time=_number(cards, "DARKTIME"),
+        dark_time=number_of(cards, "DARKTIME"),
         date=_middle(cards, exposure, where),
-        airmass=_number(cards, "AIRMASS"),
+        airmass=number_of(cards, "AIRMASS"),
         boresight_ra=_angle(cards, ("TELRA", "RA"), u.hourangle),
         boresight_dec=_angle(cards, ("TELDEC", "DEC"), u.deg),
         instrument=str(cards.get("INSTRUME", "")).strip(),
@@ -87,22 +86,10 @@ def generic_visit(cards: Mapping[str, Any], where: str) -> VisitInfo | None:
     return visit if known or finite else None
 
 
-def _number(cards: Mapping[str, Any], key: str) -> float:
-    value = cards.get(key)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return math.nan
-    return float(value)
-
-
-def _whole(cards: Mapping[str, Any], key: str) -> int:
-    value = cards.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
-
-
 def _middle(cards: Mapping[str, Any], exposure: float, where: str) -> Time | None:
     """Middle of the exposure from its start: MJD-OBS, else DATE-OBS, both UTC."""
     half = exposure / 2 if math.isfinite(exposure) else 0.0
-    start = _number(cards, "MJD-OBS")
+    start = number_of(cards, "MJD-OBS")
     try:
         if math.isfinite(start) and start > 0:
             return Time(start, format="mjd", scale="utc").tai + half * u.s
@@ -123,6 +110,6 @@ def _angle(cards: Mapping[str, Any], keys: tuple[str, ...], unit: u.Unit) -> u.Q
                 return u.Quantity(Angle(value, unit=unit).to(u.deg))
             except (ValueError, u.UnitsError):
                 continue
-        if math.isfinite(_number(cards, key)):
-            return _number(cards, key) * u.deg
+        if math.isfinite(number_of(cards, key)):
+            return number_of(cards, key) * u.deg
     return math.nan * u.deg

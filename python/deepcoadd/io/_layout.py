@@ -130,6 +130,8 @@ class Layout:
     marks_no_data : bool
         Whether pixels without a finite value and a finite variance above 0 become no-data pixels.
         True for formats whose own mask does not say it.
+    restores_infinity : bool
+        Whether a variance of NaN in a NO_DATA pixel stands for +inf (our quantised files).
     """
 
     format: str
@@ -138,6 +140,7 @@ class Layout:
     mask: MaskSource | None = None
     variance: VarianceSource | None = None
     marks_no_data: bool = False
+    restores_infinity: bool = False
 
     def read(self, pool: FilePool, box: Box | None = None) -> MaskedImage:
         """Pixels of a box (parent coordinates).
@@ -177,6 +180,9 @@ class Layout:
             spread = np.full(box.shape, np.nan, np.float32)
         else:
             spread = self.variance.read(pool, rows, columns, pixels)
+        if self.restores_infinity:
+            bits = np.int32(planes.known_bitmask(["NO_DATA"]))
+            spread[np.isnan(spread) & ((words & bits) != 0)] = np.inf
         if self.marks_no_data:
             _mark_no_data(pixels, words, spread, planes, known=self.variance is not None)
         return MaskedImage(Image(pixels, box), Mask(words, box, planes), Image(spread, box))

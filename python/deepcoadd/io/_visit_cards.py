@@ -12,6 +12,7 @@ import astropy.units as u
 from astropy.coordinates import EarthLocation
 from astropy.time import Time
 
+from deepcoadd.io._cards import integer_of, number_of
 from deepcoadd.visitinfo import VisitInfo, Weather
 
 __all__ = ["VISIT_CARDS", "visit_cards", "visit_of"]
@@ -73,22 +74,22 @@ def visit_of(cards: Mapping[str, Any], where: str) -> VisitInfo | None:
     found = [key for key in VISIT_CARDS if key in cards]
     if not found:
         return None
-    parts: dict[str, Any] = {name: _number(cards, key) for key, name in _NUMBERS.items()}
-    parts |= {name: _number(cards, key) * u.deg for key, name in _ANGLES.items()}
+    parts: dict[str, Any] = {name: number_of(cards, key) for key, name in _NUMBERS.items()}
+    parts |= {name: number_of(cards, key) * u.deg for key, name in _ANGLES.items()}
     parts |= {name: str(cards.get(key, "")).strip() for key, name in _TEXTS.items()}
     rotation = str(cards.get("ROTTYPE", "UNKNOWN")).strip().upper()
     if rotation not in _ROTATION_TYPES:
         _log.warning("%s: ROTTYPE = %r is not one of %s", where, rotation, _ROTATION_TYPES)
         rotation = "UNKNOWN"
     visit = VisitInfo(
-        id=_integer(cards, "IDNUM"),
+        id=integer_of(cards, "IDNUM"),
         date=_date(cards, where),
         rotation_type=rotation,
         observatory=_observatory(cards, where),
         weather=Weather(
-            _number(cards, "AIRTEMP") * u.deg_C,
-            _number(cards, "AIRPRESS") * u.Pa,
-            _number(cards, "HUMIDITY"),
+            number_of(cards, "AIRTEMP") * u.deg_C,
+            number_of(cards, "AIRPRESS") * u.Pa,
+            number_of(cards, "HUMIDITY"),
         ),
         has_simulated_content=cards.get("HAS-SIMULATED-CONTENT") is True,
         **parts,
@@ -100,18 +101,6 @@ def _is_empty(visit: VisitInfo) -> bool:
     """Whether nothing is known (files of the Rubin pipelines carry two cards even then)."""
     always = {"ROTTYPE", "HAS-SIMULATED-CONTENT"}
     return not visit.has_simulated_content and visit_cards(visit).keys() == always
-
-
-def _number(cards: Mapping[str, Any], key: str) -> float:
-    value = cards.get(key)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return math.nan
-    return float(value)
-
-
-def _integer(cards: Mapping[str, Any], key: str) -> int:
-    value = cards.get(key)
-    return int(value) if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def _date(cards: Mapping[str, Any], where: str) -> Time | None:
@@ -134,7 +123,7 @@ def _date(cards: Mapping[str, Any], where: str) -> Time | None:
 
 
 def _observatory(cards: Mapping[str, Any], where: str) -> EarthLocation | None:
-    place = [_number(cards, key) for key in ("OBS-LONG", "OBS-LAT", "OBS-ELEV")]
+    place = [number_of(cards, key) for key in ("OBS-LONG", "OBS-LAT", "OBS-ELEV")]
     if not all(math.isfinite(value) for value in place[:2]):
         return None
     if abs(place[1]) > 90:

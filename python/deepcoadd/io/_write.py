@@ -44,6 +44,7 @@ class _Slot:
     dtype: np.dtype[Any]
     offset: int
     shape: tuple[int, int]
+    without_infinity: bool
 
     def write(self, file: BinaryIO, box: Box, outer: Box, values: npt.NDArray[Any]) -> None:
         """Write the pixels of a box, some rows at a time."""
@@ -54,6 +55,8 @@ class _Slot:
         step = max(1, _CHUNK_BYTES // max(1, width * stored.itemsize)) if whole else 1
         for row in range(0, rows.stop - rows.start, step):
             piece = values[row : row + step]
+            if self.without_infinity and np.isinf(piece).any():
+                piece = np.where(np.isinf(piece), np.nan, piece)
             if zero:
                 piece = (piece.astype(np.int64) - zero).astype(stored)
             at = (rows.start + row) * self.shape[1] + columns.start
@@ -83,11 +86,15 @@ class TileWriter:
         info: ExposureInfo,
         extra_images: Mapping[str, npt.DTypeLike],
         provenance: Mapping[str, Any] | None,
+        *,
+        quantized: bool = False,
     ) -> None:
         self.box = info.box
         self.inputs_table = info.inputs if isinstance(info.inputs, Table) else None
         self._info = info
         self._file = file
+        # One infinity spoils the quantisation of its whole tile.
+        self._quantized = quantized
         self._n_missing = info.box.area
         self._extra = tuple(name.upper() for name in extra_images)
         dtypes = {**_PLANES, **{name.upper(): kind for name, kind in extra_images.items()}}
@@ -111,9 +118,12 @@ class TileWriter:
         if zero:
             header["BSCALE"], header["BZERO"] = 1, zero
         header.extend(make_header(plane_cards(info, name)))
+        without_infinity = self._quantized and dtype.kind == "f"
+        if without_infinity:
+            header["DCINFNAN"] = (True, "infinities are kept as NaN")
         self._write_header(header)
         offset = self._file.tell()
-        self._slots[name] = _Slot(dtype, offset, info.box.shape)
+        self._slots[name] = _Slot(dtype, offset, info.box.shape, without_infinity)
         size = info.box.area * stored.itemsize
         # Sparse until the tiles come; the padding that ends the HDU is written now.
         self._file.seek(offset + size)
@@ -248,7 +258,8 @@ def writer(
         if compression != "none":
             plain = stack.enter_context(_scratch(final))
         with open(plain, "wb") as file:
-            tiles = TileWriter(file, info, extra_images or {}, provenance)
+            quantized = compression == "rice16"
+            tiles = TileWriter(file, info, extra_images or {}, provenance, quantized=quantized)
             if inputs_table is not None:
                 tiles.inputs_table = inputs_table
             yield tiles
@@ -289,7 +300,8 @@ def write(
         Whether an existing file may be replaced.
     compression : str
         "none"; "lossless" (GZIP_2 tiles); "rice16" (image and variance quantised to 1/16 of the
-        noise with subtractive dither, mask and counts lossless; NaN, 0 and infinities survive).
+        noise with subtractive dither, mask and counts lossless; NaN and 0 survive; infinities
+        become NaN, but +inf as the variance of a NO_DATA pixel is restored on reading).
     provenance : mapping, optional
         Cards ``HIERARCH DEEPCOADD <NAME>``.
     inputs_table : Table, optional
