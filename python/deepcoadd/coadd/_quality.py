@@ -59,8 +59,7 @@ class Quality:
 def measure(pixels: MaskedImage, options: StatsOptions) -> Quality:
     """Quality of pixels in memory; `options` brings the bad bits and the clipping."""
     image, mask, variance = pixels.image.array, pixels.mask.array, pixels.variance.array
-    counts = [_counts(pixels[block], options.bad_bits) for block in blocks_of(pixels.box)]
-    n_finite, n_good, n_variance = (sum(column) for column in zip(*counts, strict=True))
+    n_finite, n_good, n_variance = _counts(pixels, options.bad_bits)
     if n_variance == 0:
         iqr = statistics(image, mask, properties="IQRANGE", options=options).value()
         return Quality(n_finite, n_good, (_SIGMA_OF_IQR * iqr) ** 2, True)
@@ -70,10 +69,17 @@ def measure(pixels: MaskedImage, options: StatsOptions) -> Quality:
 
 def _counts(pixels: MaskedImage, bad_bits: int) -> tuple[int, int, int]:
     """Numbers of finite pixels, of those without a bad bit, and of variances that are known."""
-    finite = np.isfinite(pixels.image.array)
-    good = finite & ((pixels.mask.array & np.int32(bad_bits)) == 0)
-    known = ~np.isnan(pixels.variance.array)
-    n_finite, n_good, n_known = (int(np.count_nonzero(flags)) for flags in (finite, good, known))
+    planes = pixels.image.array, pixels.mask.array, pixels.variance.array
+    bad = np.int32(bad_bits)
+    n_finite = n_good = n_known = 0
+    # Some rows at a time, so that the steps between stay in the cache.
+    rows = max(1, 2**15 // max(pixels.box.x.size, 1))
+    for first in range(0, pixels.box.y.size, rows):
+        image, mask, variance = (plane[first : first + rows] for plane in planes)
+        finite = np.isfinite(image)
+        n_finite += int(np.count_nonzero(finite))
+        n_good += int(np.count_nonzero(finite & ((mask & bad) == 0)))
+        n_known += variance.size - int(np.count_nonzero(np.isnan(variance)))
     return n_finite, n_good, n_known
 
 
