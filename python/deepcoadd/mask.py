@@ -330,9 +330,19 @@ def conformed_bits(
         nameless = ~source.bitmask(*source)
         if source == target or not int(np.bitwise_or.reduce(bits, axis=None)) & nameless:
             return bits
-    keep = source.bitmask(*(name for name in source if name not in moved))
-    out = bits & np.int32(keep)
+    words = bits.view(np.uint32)
+    out = words & np.uint32(_unsigned(source, (name for name in source if name not in moved)))
+    # Planes that move by the same distance move together: a few passes, not a few a plane.
+    groups: dict[int, list[str]] = {}
     for name, bit in moved.items():
-        here = (bits & np.int32(_bit_value(bit))) != 0
-        out |= np.where(here, np.int32(_bit_value(target[name])), np.int32(0))
-    return out
+        groups.setdefault(target[name] - bit, []).append(name)
+    for distance, names in groups.items():
+        part = words & np.uint32(_unsigned(source, names))
+        shift = np.left_shift if distance > 0 else np.right_shift
+        out |= shift(part, np.uint32(abs(distance)), out=part)
+    return out.view(np.int32)
+
+
+def _unsigned(planes: MaskPlanes, names: Iterable[str]) -> int:
+    """Bits of some planes as an unsigned number."""
+    return planes.bitmask(*names) & 0xFFFFFFFF
