@@ -12,7 +12,6 @@ from typing import Any
 
 import astropy.units as u
 import numpy as np
-from astropy.io import fits
 from astropy.wcs import WCS
 
 from deepcoadd.errors import FileFormatError, MaskPlaneError, OptionError
@@ -247,11 +246,11 @@ def wcs_of(hdu: Hdu, start: tuple[int, int], where: str) -> WCS | None:
     """
     if "CTYPE1" not in hdu.cards or "CTYPE2" not in hdu.cards:
         return None
-    header = fits.Header([card for card in hdu.header.cards if _WCS_CARD.match(card.keyword)])
-    header["NAXIS"] = 2
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about cards that the fix below puts right
+            header = hdu.header_of(_WCS_CARD)
+            header["NAXIS"] = 2
             wcs = WCS(header, fix=False).celestial
             wcs.wcs.fix()
             wcs.wcs.set()

@@ -8,18 +8,18 @@ gives an error and never a huge array.
 from __future__ import annotations
 
 import math
-import warnings
+import re
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from astropy.io import fits
 
 from deepcoadd.errors import FileFormatError
+from deepcoadd.io._card_text import CARD_LENGTH, parse_cards
 
 __all__ = ["Hdu", "scan_hdus"]
 
 BLOCK = 2880
-_CARD = 80
 _MAX_HEADER_BLOCKS = 4096
 _END = b"END" + b" " * 77
 _BITPIX = {8, 16, 32, 64, -32, -64}
@@ -33,9 +33,10 @@ class Hdu:
     ----------
     index : int
         Position in the file, from 0.
+    text : str
+        Header as it stands in the file.
     cards : dict
-        Keyword -> value; the first of repeated keywords; no commentary. The value of a
-        card that FITS does not allow is its text.
+        Keyword -> value; see `parse_cards`.
     offset, size : int
         First byte of the data and their number, without padding.
     shape : tuple of int
@@ -47,7 +48,7 @@ class Hdu:
     """
 
     index: int
-    header: fits.Header = field(repr=False, compare=False)
+    text: str = field(repr=False, compare=False)
     cards: dict[str, Any] = field(repr=False)
     offset: int
     size: int
@@ -74,6 +75,12 @@ class Hdu:
     def label(self) -> str:
         """How messages call it."""
         return f"HDU {self.index}" + (f" ({self.name})" if self.name else "")
+
+    def header_of(self, pattern: re.Pattern[str]) -> fits.Header:
+        """The cards whose keyword matches, as astropy takes them."""
+        starts = range(0, len(self.text), CARD_LENGTH)
+        cards = (self.text[start : start + CARD_LENGTH] for start in starts)
+        return fits.Header.fromstring("".join(c for c in cards if pattern.match(c[:8].rstrip())))
 
     def get(self, key: str, default: Any = None) -> Any:
         """Value of a card."""
@@ -130,7 +137,7 @@ def _read_header(file: BinaryIO, position: int, name: str, *, first: bool) -> by
         if len(block) < BLOCK and _END not in block:
             raise FileFormatError(f"{name}: the header at byte {position} is truncated")
         blocks.append(block)
-        if any(block[at : at + _CARD] == _END for at in range(0, BLOCK, _CARD)):
+        if any(block[at : at + CARD_LENGTH] == _END for at in range(0, BLOCK, CARD_LENGTH)):
             return b"".join(blocks)
     raise FileFormatError(f"{name}: the header at byte {position} has no END card")
 
@@ -138,7 +145,8 @@ def _read_header(file: BinaryIO, position: int, name: str, *, first: bool) -> by
 def _make_hdu(text: bytes, index: int, offset: int, name: str) -> Hdu:
     """HDU of a header; checks every number that a size is computed from."""
     where = f"{name}: HDU {index}"
-    header, cards = _parse(text)
+    plain = text.decode("ascii", "replace").replace("\ufffd", "?")
+    cards = parse_cards(plain)
     sides = _sides(cards, "NAXIS", where)
     bitpix = _whole(cards, "BITPIX", where)
     if bitpix not in _BITPIX:
@@ -158,7 +166,7 @@ def _make_hdu(text: bytes, index: int, offset: int, name: str) -> Hdu:
     while len(shape) > 2 and shape[0] == 1:
         shape = shape[1:]
     size = n_values * abs(_whole(cards, "BITPIX", where)) // 8
-    return Hdu(index, header, cards, offset, size, shape, bitpix, compressed)
+    return Hdu(index, plain, cards, offset, size, shape, bitpix, compressed)
 
 
 def _compressed_sides(cards: dict[str, Any], where: str) -> tuple[tuple[int, ...], int]:
@@ -177,23 +185,6 @@ def _compressed_sides(cards: dict[str, Any], where: str) -> tuple[tuple[int, ...
             f"{where}: an image of {sides} has {n_tiles} tiles, the table {cards.get('NAXIS2')}"
         )
     return sides, bitpix
-
-
-def _parse(text: bytes) -> tuple[fits.Header, dict[str, Any]]:
-    """Header and its readable cards."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about cards we skip or do not use
-        header = fits.Header.fromstring(text.decode("ascii", "replace").replace("\ufffd", "?"))
-        cards: dict[str, Any] = {}
-        for card in header.cards:
-            try:
-                keyword, value = card.keyword, card.value
-            except (fits.VerifyError, ValueError):
-                # The text stands for the value: whoever needs a number refuses it.
-                keyword, value = card.image[:8].strip(), card.image[9:].strip()
-            if keyword not in ("COMMENT", "HISTORY", ""):
-                cards.setdefault(keyword, value)
-    return header, cards
 
 
 def _sides(cards: dict[str, Any], prefix: str, where: str) -> tuple[int, ...]:
