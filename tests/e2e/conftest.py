@@ -28,7 +28,7 @@ if how["limits"]:
         resource.setrlimit(getattr(resource, name), (value, value))
 from deepcoadd.cli import main
 code = main()
-from deepcoadd.cli._summary import peak_memory
+from deepcoadd.cli._memory import peak_memory
 with open(how["peak"], "w") as file:
     file.write(str(peak_memory()))
 sys.exit(code)

@@ -106,7 +106,7 @@ def test_sigterm_unwinds_and_is_restored(monkeypatch: pytest.MonkeyPatch) -> Non
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(app, "main", terminated)
     with pytest.raises(SystemExit) as caught:
-        run([], handle_sigterm=True)
+        run([], own_process=True)
     assert caught.value.code == 143
     assert unwound
     assert signal.getsignal(signal.SIGTERM) is before

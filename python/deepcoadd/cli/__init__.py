@@ -25,6 +25,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Imported here so that Ctrl-C while the libraries load ends as quietly as later on.
         from deepcoadd.cli._app import run
 
-        return run(argv, handle_sigterm=argv is None)
+        return run(argv, own_process=argv is None)
     except KeyboardInterrupt:
         return 130

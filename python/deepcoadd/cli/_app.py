@@ -15,6 +15,7 @@ from types import FrameType
 import click
 
 from deepcoadd import __version__
+from deepcoadd.cli._memory import keep_few_arenas
 from deepcoadd.cli._session import Session
 from deepcoadd.errors import (
     DeepcoaddError,
@@ -70,18 +71,21 @@ def app() -> None:
     """All commands."""
 
 
-def run(argv: Sequence[str] | None = None, *, handle_sigterm: bool = False) -> int:
+def run(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int:
     """Run a command and return its exit code; errors of the package are printed, not raised.
 
     Parameters
     ----------
     argv : sequence of str, optional
         Arguments; by default those of the process.
-    handle_sigterm : bool
-        Whether SIGTERM unwinds the program, so that unfinished files are removed.
+    own_process : bool
+        Whether the process is there for this run alone. Then SIGTERM unwinds the program, so that
+        unfinished files are removed, and freed memory is given back to the system.
     """
     session = Session()
-    with session.active(), _sigterm_unwinds(handle_sigterm):
+    if own_process:
+        keep_few_arenas()
+    with session.active(), _sigterm_unwinds(own_process):
         try:
             result = app.main(
                 args=None if argv is None else list(argv),

@@ -13,6 +13,7 @@ import click
 from deepcoadd import set_num_threads
 from deepcoadd.cli._config import METHODS, CoaddConfig, coadd_config
 from deepcoadd.cli._inputs import open_inputs
+from deepcoadd.cli._memory import peak_memory
 from deepcoadd.cli._options import (
     INPUT_FLAGS,
     config_options,
@@ -26,7 +27,7 @@ from deepcoadd.cli._product import Product, make_coadd
 from deepcoadd.cli._session import Session
 from deepcoadd.cli._settings import Text
 from deepcoadd.cli._sizes import format_size
-from deepcoadd.cli._summary import number, peak_memory, print_facts, print_rows
+from deepcoadd.cli._summary import number, print_facts, print_rows
 from deepcoadd.coadd import MAPS, AssembleOptions
 from deepcoadd.errors import OptionError
 from deepcoadd.io._atomic import check_output

@@ -3,32 +3,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["number", "peak_memory", "print_facts", "print_rows"]
-
-
-def peak_memory() -> int | None:
-    """Largest resident memory of the process so far, bytes; None where it cannot be known."""
-    # What getrusage says of a process counts the memory of the one that started it, too.
-    with contextlib.suppress(OSError):
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-        if found:
-            return int(found[1]) * 1024
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+__all__ = ["number", "print_facts", "print_rows"]
 
 
 def number(value: float) -> str:
