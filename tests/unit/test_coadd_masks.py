@@ -8,9 +8,10 @@ import logging
 import numpy as np
 import pytest
 
-from deepcoadd import Box, Mask, MaskedImage, MaskPlanes
+from deepcoadd import Box, Exposure, Mask, MaskedImage, MaskPlanes
 from deepcoadd.coadd import AssembleOptions, CoaddResult, assemble
 from deepcoadd.errors import MaskPlaneError
+from deepcoadd.refs import ExposureRef
 
 BAD_PLANES = ("NO_DATA", "BAD", "SAT", "EDGE")
 NO_EDGE = ("NO_DATA", "BAD", "SAT")
@@ -233,6 +234,31 @@ def test_alternate_mask_with_a_plane_and_a_box_of_its_own() -> None:
         alternate_masks=[{"GHOST": part}, None],
     )
     np.testing.assert_array_equal(result.mask.has("GHOST")[1], [False, False, True])
+
+
+def test_planes_that_only_reading_shows_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    class Surprising(ExposureRef):
+        """Its pixels have bits that its header does not name."""
+
+        in_memory = False
+
+        def view(self, box: Box | None = None) -> MaskedImage:
+            pixels = super().view(box)
+            mask = pixels.mask
+            planes = mask.planes.with_planes("UNKNOWN29")
+            words = mask.array | np.int32(planes.bitmask("UNKNOWN29"))
+            return MaskedImage(pixels.image, Mask(words, mask.box, planes), pixels.variance)
+
+    own = MaskPlanes({"DETECTED": 0, "MINE": 1})
+    tall = MaskedImage.from_arrays(np.ones((4, 1)), np.full((4, 1), 3), 1.0, planes=own)
+    inputs = [Surprising(Exposure(tall)), MaskedImage.from_arrays(np.ones((4, 1)), None, 1.0)]
+    options = AssembleOptions(unit=None, interpolate=None, subregion=(1, 1))
+    with caplog.at_level(logging.WARNING, logger="deepcoadd"):
+        result = assemble(inputs, weights=[1.0, 1.0], options=options)
+    assert planes_of(result) == {"DETECTED", "MINE"}
+    assert "UNKNOWN29" not in result.mask.planes
+    messages = [r.getMessage() for r in caplog.records if "UNKNOWN29" in r.getMessage()]
+    assert len(messages) == 1
 
 
 def test_misspelt_bad_plane_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,13 @@ import numpy as np
 from deepcoadd.exposure import ExposureInfo
 from deepcoadd.geometry import YX, Box
 from deepcoadd.image import Image, MaskedImage
-from deepcoadd.mask import Mask, MaskPlanes
+from deepcoadd.mask import Mask, MaskPlanes, conformed_bits
 from deepcoadd.photocalib import PhotoCalib
 from deepcoadd.refs import WarpRef, in_memory, look, name_of
 
 __all__ = ["CoaddInput", "moved", "pixels_at"]
+
+_log = logging.getLogger(__name__)
 
 NO_SHIFT = YX(0, 0)
 
@@ -56,6 +59,7 @@ class CoaddInput:
     planes: MaskPlanes | None = None
     sigma2: float | None = None
     kept: MaskedImage | None = None
+    _reported: set[str] = field(default_factory=set, compare=False, repr=False)
 
     @property
     def data_id(self) -> Mapping[str, Any]:
@@ -122,8 +126,24 @@ class CoaddInput:
         pixels = pixels if own == source else moved(pixels, own)
         if self.planes is None:
             return pixels
-        mask = pixels.mask.conformed_to(self.planes)
-        return MaskedImage(pixels.image, mask, pixels.variance)
+        return MaskedImage(pixels.image, self._conformed(pixels.mask), pixels.variance)
+
+    def _conformed(self, mask: Mask) -> Mask:
+        """The mask in the dictionary of the coadd.
+
+        A reader may meet planes that the header does not tell of; they cannot be kept, because the
+        dictionary of the coadd stands before any pixel is read.
+        """
+        target = mask.planes if self.planes is None else self.planes
+        late = [name for name in mask.planes if name not in target]
+        if not late:
+            return mask.conformed_to(target)
+        if not self._reported.issuperset(late):
+            self._reported.update(late)
+            _log.warning("%s: planes %s are left out", self.name, ", ".join(late))
+        known = MaskPlanes({n: b for n, b in mask.planes.items() if n not in late})
+        words = mask.array & np.int32(~mask.planes.bitmask(*late))
+        return Mask(conformed_bits(words, known, target), mask.box, target)
 
 
 def pixels_at(ref: WarpRef, box: Box, planes: MaskPlanes) -> MaskedImage | None:
