@@ -279,7 +279,27 @@ def test_unknown_plane_with_a_threshold_is_an_error() -> None:
 
 
 def test_too_many_planes_are_named() -> None:
-    many = MaskPlanes([f"P{i}" for i in range(20)])
+    many = MaskPlanes([f"P{i}" for i in range(26)])
     pixel = MaskedImage.from_arrays([[1.0]], None, 1.0, planes=many)
-    with pytest.raises(MaskPlaneError, match="P19"):
+    with pytest.raises(MaskPlaneError, match="P25"):
         coadd_of([pixel])
+
+
+def test_default_planes_that_nobody_uses_make_room() -> None:
+    many = MaskPlanes([*(f"P{i}" for i in range(20)), "DETECTED"])
+    pixel = MaskedImage.from_arrays([[1.0, 1.0]], [[1 << 20, 1 << 19]], 1.0, planes=many)
+    result = coadd_of([pixel, _with_neighbour(one_pixel("EDGE"))])
+    names = [set(result.mask.planes.names_of(int(w))) for w in result.mask.array[0]]
+    assert names == [{"DETECTED", "SENSOR_EDGE", "INEXACT_PSF"}, {"P19"}]
+    assert result.mask.planes["SAT"] == 1
+
+
+def test_default_planes_make_room_in_both_inputs() -> None:
+    first = MaskPlanes([f"P{i}" for i in range(15)])
+    second = MaskPlanes([f"Q{i}" for i in range(9)])
+    inputs = [
+        MaskedImage.from_arrays([[1.0]], [[1 << 14]], 1.0, planes=first),
+        MaskedImage.from_arrays([[1.0]], [[1 << 8]], 1.0, planes=second),
+    ]
+    result = coadd_of(inputs, bad_planes=("NO_DATA",), propagation_thresholds={})
+    assert planes_of(result) == {"P14", "Q8"}

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from astropy.wcs import WCS
 
-from deepcoadd import Box, Mask, MaskedImage
+from deepcoadd import Box, Mask, MaskedImage, MaskPlanes
 from deepcoadd.coadd import (
     AssembleOptions,
     BrightObject,
@@ -25,7 +25,7 @@ from deepcoadd.coadd import (
 from deepcoadd.coadd import _quality as quality
 from deepcoadd.coadd._grid import grid_shift
 from deepcoadd.coadd._tiles import prefetched, strips
-from deepcoadd.errors import FileFormatError, NoDataError, OptionError
+from deepcoadd.errors import FileFormatError, MaskPlaneError, NoDataError, OptionError
 from deepcoadd.statistics import StatsOptions
 from deepcoadd.wcs import pixel_to_sky, shifted
 
@@ -391,6 +391,24 @@ def test_bright_objects_need_a_wcs() -> None:
     one = MaskedImage.from_arrays(np.ones((2, 2)), None, 1.0)
     with pytest.raises(NoDataError, match="wcs"):
         assemble([one], options=AssembleOptions(unit=None), bright_objects=[])
+
+
+def test_bright_objects_need_room_for_their_plane() -> None:
+    many = MaskPlanes([*(f"P{i}" for i in range(22)), "BAD", "SAT", "NO_DATA"])
+    one = MaskedImage.from_arrays(np.ones((2, 2)), None, 1.0, planes=many)
+    options = AssembleOptions(unit=None, bright_object_plane="STAR")
+    assert len(assemble([one], options=options, wcs=tan_wcs()).mask.planes) == 31
+    fuller = MaskedImage.from_arrays(np.ones((2, 2)), None, 1.0, planes=many.with_planes("P22"))
+    steps = []
+    with pytest.raises(MaskPlaneError, match="33 mask planes"):
+        assemble(
+            [fuller],
+            options=options,
+            wcs=tan_wcs(),
+            bright_objects=[],
+            progress=lambda done, total, label: steps.append(label),
+        )
+    assert "stacking" not in steps
 
 
 def test_bright_object_out_of_range() -> None:

@@ -249,7 +249,9 @@ class _Finisher:
             bright_objects = read_bright_objects(bright_objects)
         self._objects = None if bright_objects is None else list(bright_objects)
         if self._objects is not None:
+            # What is missing shall be known before the work begins.
             plan.info.require("wcs")
+            plan.rules.planes.with_planes(plan.options.bright_object_plane)
         how = self._interpolate
         if not whole and how is not None:
             by_row = how.direction == "row" and not how.transpose

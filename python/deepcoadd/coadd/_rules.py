@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepcoadd.coadd._options import AssembleOptions
-from deepcoadd.mask import DEFAULT_PLANES, Mask, MaskPlanes
+from deepcoadd.mask import DEFAULT_PLANES, MAX_PLANES, Mask, MaskPlanes
 from deepcoadd.statistics import StatsOptions
 
 __all__ = ["MaskRules", "flag_inexact_psf", "known_bits", "mask_rules"]
@@ -90,16 +90,41 @@ def mask_rules(
     MaskPlaneError
         A plane of the propagation thresholds is unknown, or there are more than 32 planes.
     """
-    planes = DEFAULT_PLANES
-    for dictionary in dictionaries:
-        planes = planes.merged_with(dictionary)
-    planes = planes.with_planes(*extra_planes)
+    extra = tuple(extra_planes)
+    needed = (
+        *options.bad_planes,
+        *options.propagation_thresholds,
+        *DEFAULT_PLANES.names_of(bad_bits),
+        *extra,
+    )
+    planes = _merged([*(name for one in dictionaries for name in one), *extra], needed)
     return MaskRules(
         planes=planes,
         bad=bad_bits | known_bits(planes, options.bad_planes, "bad_planes"),
         remove=known_bits(planes, options.remove_planes, "remove_planes"),
         thresholds={planes[name]: t for name, t in options.propagation_thresholds.items()},
     )
+
+
+_OWN = ("NO_DATA", "EDGE", "INTRP", "REJECTED", "CLIPPED", "SENSOR_EDGE", "INEXACT_PSF")
+"""Planes that every coadd has."""
+
+
+def _merged(names: Iterable[str], needed: Iterable[str]) -> MaskPlanes:
+    """Dictionary of the coadd: default planes at their bits, then other names of the inputs.
+
+    Where 32 bits are not enough, default planes that are not needed make room; from an input that
+    has one, `CoaddInput` leaves it out with a warning.
+    """
+    names = list(dict.fromkeys(names))
+    others = [name for name in names if name not in DEFAULT_PLANES]
+    if len(DEFAULT_PLANES) + len(others) <= MAX_PLANES:
+        return DEFAULT_PLANES.with_planes(*others)
+    must = {*_OWN, *needed}
+    kept = [name for name in DEFAULT_PLANES if name in must]
+    spare = [name for name in DEFAULT_PLANES if name in names and name not in must]
+    kept += spare[: max(0, MAX_PLANES - len(kept) - len(others))]
+    return MaskPlanes({name: DEFAULT_PLANES[name] for name in kept}).with_planes(*others)
 
 
 def known_bits(planes: MaskPlanes, names: Iterable[str], option: str) -> int:
