@@ -89,6 +89,14 @@ def test_header_without_end(tmp_path: Path) -> None:
         io.read(path)
 
 
+def test_header_whose_end_is_lost_does_not_swallow_the_next(good: Path) -> None:
+    content = good.read_bytes()
+    end = content.index(b"END" + b" " * 77, 2880)
+    good.write_bytes(content[:end] + b" " * 80 + content[end + 80 :])
+    with pytest.raises(FileFormatError, match="begins no header card"):
+        io.read(good)
+
+
 def test_no_image(tmp_path: Path) -> None:
     path = tmp_path / "a.fits"
     table = fits.BinTableHDU.from_columns([fits.Column("a", "J", array=[1, 2])])

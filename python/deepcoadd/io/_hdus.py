@@ -22,6 +22,7 @@ __all__ = ["Hdu", "scan_hdus"]
 BLOCK = 2880
 _MAX_HEADER_BLOCKS = 4096
 _END = b"END" + b" " * 77
+_KEYWORD = re.compile(rb"[\x20-\x7e]{8}")
 _BITPIX = {8, 16, 32, 64, -32, -64}
 
 
@@ -102,7 +103,8 @@ def scan_hdus(file: BinaryIO, size: int, name: str) -> tuple[Hdu, ...]:
     Raises
     ------
     FileFormatError
-        Not a FITS file, no END card, impossible sizes, or data that end before they should.
+        Not a FITS file, no END card, bytes that are no card, impossible sizes, or data that end
+        before they should.
     """
     if size == 0:
         raise FileFormatError(f"{name}: the file is empty")
@@ -137,8 +139,13 @@ def _read_header(file: BinaryIO, position: int, name: str, *, first: bool) -> by
         if len(block) < BLOCK and _END not in block:
             raise FileFormatError(f"{name}: the header at byte {position} is truncated")
         blocks.append(block)
-        if any(block[at : at + CARD_LENGTH] == _END for at in range(0, BLOCK, CARD_LENGTH)):
-            return b"".join(blocks)
+        for at in range(0, BLOCK, CARD_LENGTH):
+            if block[at : at + CARD_LENGTH] == _END:
+                return b"".join(blocks)
+            # Without this, a header whose END is lost would swallow the HDU that follows.
+            if not _KEYWORD.match(block, at):
+                place = position + (len(blocks) - 1) * BLOCK + at
+                raise FileFormatError(f"{name}: byte {place} begins no header card")
     raise FileFormatError(f"{name}: the header at byte {position} has no END card")
 
 
