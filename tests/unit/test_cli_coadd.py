@@ -20,6 +20,7 @@ from deepcoadd.coadd import AssembleOptions, assemble
 from deepcoadd.errors import OptionError
 from deepcoadd.io import read, write
 from deepcoadd.testing import simulate_warps
+from deepcoadd.wcs import box_center
 
 
 @pytest.fixture(scope="module")
@@ -300,6 +301,27 @@ def test_planes_and_unit_reach_the_method(files: list[str], tmp_path: Path) -> N
     with fits.open(out) as hdus:
         assert set(hdus["NIMAGE"].data[5:9, 5:9].flat) == {4}
         assert hdus["IMAGE"].header["BUNIT"] == "uJy"
+
+
+def test_bright_objects(
+    files: list[str], warps: list[Exposure], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    center = box_center(warps[0].info.wcs, warps[0].box)
+    region = tmp_path / "stars.reg"
+    region.write_text(f"wcs; fk5\ncircle({center.ra.deg}, {center.dec.deg}, 0.0003) # ID: 1\n")
+    made = {}
+    for name, budget in (("large", "1GiB"), ("small", "100kB")):
+        out = tmp_path / f"{name}.fits"
+        options = ["--bright-objects", str(region), "--max-memory", budget]
+        options += ["-c", "interpolate=none", "-c", "bright_object_plane=STAR"]
+        assert run(["coadd", *files, "-o", str(out), *options]) == 0
+        made[name] = read(out).mask.has("STAR")
+    # 0.0003 degrees are 5.4 pixels of 0.2 arcsec, cut to 5.
+    assert made["large"].sum() == 81
+    np.testing.assert_array_equal(made["small"], made["large"])
+    options = ["-o", str(tmp_path / "none.fits"), "--bright-objects", str(tmp_path / "none.reg")]
+    assert run(["coadd", *files, *options]) == 2
+    assert "none.reg" in capsys.readouterr().err
 
 
 def test_sections_of_inputs(files: list[str], warps: list[Exposure], tmp_path: Path) -> None:

@@ -15,7 +15,16 @@ from deepcoadd import __version__
 from deepcoadd.cli._config import CoaddConfig
 from deepcoadd.cli._session import ProgressCallback
 from deepcoadd.cli._toml import plain
-from deepcoadd.coadd import CoaddPlan, CoaddResult, CoaddTile, SkippedInput, assemble, prepare
+from deepcoadd.coadd import (
+    BrightObject,
+    CoaddPlan,
+    CoaddResult,
+    CoaddTile,
+    SkippedInput,
+    assemble,
+    prepare,
+    read_bright_objects,
+)
 from deepcoadd.errors import NoWorkError, OptionError
 from deepcoadd.geometry import Box
 from deepcoadd.image import Image
@@ -102,16 +111,27 @@ def make_coadd(
     if not refs:
         reasons = "; ".join(f"{item.name}: {item.reason}" for item in unreadable)
         raise NoWorkError(f"none of the {len(unreadable)} inputs can be used ({reasons})")
+    objects = _bright_objects(config.run.bright_objects)
     plan = prepare(refs, options=config.options, progress=progress)
     if viewer is not None:
         viewer.begin(plan.box)
-    job = _Job(output, plan, config, overwrite, progress, viewer)
+    job = _Job(output, plan, config, objects, overwrite, progress, viewer)
     by_tiles = plan.output_bytes > _SHARE_IN_MEMORY * config.options.max_memory
     result = job.by_tiles() if by_tiles else job.in_memory()
     skipped = [*unreadable, *result.skipped]
     if result.planes is not None:
         return Product(result, skipped, sample_noise(result.exposure.masked_image))
     return Product(result, skipped, sample_noise(open_warp(output)))
+
+
+def _bright_objects(path: str | None) -> list[BrightObject] | None:
+    """Objects of a region file, read before the work begins."""
+    if path is None:
+        return None
+    try:
+        return read_bright_objects(path)
+    except FileNotFoundError:
+        raise OptionError(f"bright_objects: there is no file {path!r}") from None
 
 
 @dataclass(frozen=True)
@@ -121,6 +141,7 @@ class _Job:
     output: Path
     plan: CoaddPlan
     config: CoaddConfig
+    bright_objects: list[BrightObject] | None
     overwrite: bool
     progress: ProgressCallback
     viewer: TileViewer | None
@@ -148,7 +169,7 @@ class _Job:
         """Make a coadd that does not fit in memory, and write each tile when it is done."""
         names, plan = self.config.options.maps, self.plan
         planes = plan.rules.planes
-        if self.config.run.bright_objects is not None:
+        if self.bright_objects is not None:
             planes = planes.with_planes(self.config.options.bright_object_plane)
         dtypes: dict[str, type] = {"NIMAGE": np.uint32, "NCLIPPED": np.uint32}
         dtypes |= {name.upper(): _MAP_DTYPES.get(name, np.float32) for name in names}
@@ -172,7 +193,7 @@ class _Job:
     def _assembled(self, on_tile: Callable[[CoaddTile], None] | None = None) -> CoaddResult:
         return assemble(
             self.plan,
-            bright_objects=self.config.run.bright_objects,
+            bright_objects=self.bright_objects,
             progress=self.progress,
             on_tile=on_tile,
         )
