@@ -13,7 +13,7 @@ use super::lanes::{
 use super::network::Network;
 use super::props::{ErrorMode, MaskRules, Options, Property, Weighting};
 use super::stack::{Diagnostics, PixelOut, Row, StackInput, lines_at};
-use super::sums::{Recipe, RowWeight, Samples, Sums};
+use super::sums::{Recipe, RowWeight, Rows, Sums};
 use super::weighted::{Moments, proper};
 
 /// Pixels that lose samples which are clipped together.
@@ -127,7 +127,7 @@ impl<'a, 'o> Plan<'a, 'o> {
                     w: work.width.min(width - x),
                 };
                 work.gather(self, &lines, &tile);
-                work.evaluate(self, rows, &tile, &mut total);
+                work.evaluate(self, rows, &lines, &tile, &mut total);
                 x += tile.w;
             }
         }
@@ -165,6 +165,14 @@ impl Tile {
         &line[self.x..self.x + self.w]
     }
 
+    fn rows_of<'a, T>(&self, lines: Option<&[&'a [T]]>) -> Vec<&'a [T]> {
+        lines
+            .unwrap_or_default()
+            .iter()
+            .map(|line| self.of(line))
+            .collect()
+    }
+
     fn of_mut<'a, T>(&self, line: &'a mut [T]) -> &'a mut [T] {
         &mut line[self.x..self.x + self.w]
     }
@@ -185,7 +193,7 @@ struct Hard {
 struct Work {
     width: usize,
     /// One row an image.
-    samples: Samples,
+    samples: Vec<f32>,
     sorted: Vec<f32>,
     sums: Sums,
     n: Vec<u32>,
@@ -205,25 +213,23 @@ struct Work {
     losing: Vec<u32>,
     hard: Vec<Hard>,
     /// One row of `HARD` an image.
-    hard_samples: Samples,
+    hard_samples: Vec<f32>,
+    hard_variances: Vec<f32>,
     hard_sums: Sums,
 }
 
 impl Work {
     fn new(plan: &Plan<'_, '_>) -> Self {
         let (width, n) = (plan.tile_width(), plan.images.len());
-        let planes = |width: usize| Samples {
-            x: vec![f32::INFINITY; n * width],
-            v: if plan.variances.is_some() {
-                vec![1.0; n * width]
-            } else {
-                Vec::new()
-            },
+        let hard = if plan.property == Property::MEANCLIP {
+            n * HARD
+        } else {
+            0
         };
-        let clips = plan.property == Property::MEANCLIP;
+        let hard_variances = if plan.variances.is_some() { hard } else { 0 };
         Self {
             width,
-            samples: planes(width),
+            samples: vec![0.0; n * width],
             sorted: vec![0.0; n * width],
             unlimited: vec![f64::MAX; width],
             picked: Picked {
@@ -235,7 +241,8 @@ impl Work {
             variance: vec![0.0; width],
             losing: vec![0; width],
             hard: Vec::with_capacity(HARD),
-            hard_samples: planes(if clips { HARD } else { 0 }),
+            hard_samples: vec![f32::INFINITY; hard],
+            hard_variances: vec![1.0; hard_variances],
             ..Self::default()
         }
     }
@@ -250,7 +257,7 @@ impl Work {
         reset(&mut self.or_mask, w, 0);
         reset(&mut self.any_mask, w, 0);
         for (k, line) in lines.images.iter().enumerate() {
-            let kept = &mut self.samples.x[k * w..(k + 1) * w];
+            let kept = &mut self.samples[k * w..(k + 1) * w];
             let words = lines.masks.as_ref().map(|masks| tile.of(masks[k]));
             match words {
                 Some(words) => admit(tile.of(line), words, plan.options.bad_bits, kept),
@@ -261,7 +268,6 @@ impl Work {
                 if plan.recipe.inverse {
                     reject_unmeasured(v, kept);
                 }
-                self.samples.v[k * w..(k + 1) * w].copy_from_slice(v);
             }
             if let Some(words) = words {
                 or_words(words, kept, &mut self.any_mask, &mut self.or_mask);
@@ -291,8 +297,9 @@ impl Work {
             }
             for (k, mask) in masks.iter().enumerate() {
                 for (l, &word) in tile.of(mask).iter().enumerate() {
-                    if word >> bit & 1 != 0 && self.samples.x[k * w + l] == f32::INFINITY {
-                        let v = self.samples.v.get(k * w + l).map_or(0.0, |&v| f64::from(v));
+                    if word >> bit & 1 != 0 && self.samples[k * w + l] == f32::INFINITY {
+                        let planes = lines.variances.as_ref();
+                        let v = planes.map_or(0.0, |planes| f64::from(planes[k][tile.x + l]));
                         let measured = v.is_finite() && v > 0.0;
                         sums[l] += match (plan.recipe.inverse, measured) {
                             (false, _) => plan.recipe.weights[k].w,
@@ -311,17 +318,24 @@ impl Work {
         &mut self,
         plan: &Plan<'_, '_>,
         rows: &mut [Row<'_, f32>],
+        lines: &Lines<'_>,
         tile: &Tile,
         total: &mut Diagnostics,
     ) {
         let w = tile.w;
         self.sums.clear(w);
-        plan.recipe.sum(
-            &self.samples,
-            &self.shift,
-            &self.unlimited[..w],
-            &mut self.sums,
-        );
+        let v = tile.rows_of(lines.variances.as_deref());
+        let samples = Rows {
+            x: &self.samples,
+            v: &v,
+        };
+        if plan.property == Property::MEAN {
+            plan.recipe
+                .sum_for_mean(samples, &self.shift, &self.n, &mut self.sums);
+        } else {
+            plan.recipe
+                .sum(samples, &self.shift, &self.unlimited[..w], &mut self.sums);
+        }
         self.finish_masks(plan);
         if plan.property != Property::MEAN {
             self.sort(plan, w);
@@ -362,7 +376,7 @@ impl Work {
             );
             for l in 0..w {
                 if self.losing[l] != 0 {
-                    self.set_aside(l, tile);
+                    self.set_aside(l, tile, &v);
                     if self.hard.len() == HARD {
                         self.clip_hard(plan, rows, total);
                     }
@@ -376,7 +390,7 @@ impl Work {
         let n = plan.images.len();
         let complete = self.n.iter().all(|&count| count as usize == n);
         let sorted = &mut self.sorted[..n * w];
-        sorted.copy_from_slice(&self.samples.x[..n * w]);
+        sorted.copy_from_slice(&self.samples[..n * w]);
         let network = if complete {
             &plan.complete
         } else {
@@ -437,13 +451,13 @@ impl Work {
     }
 
     /// Copies one pixel into the tile of those that must be clipped.
-    fn set_aside(&mut self, l: usize, tile: &Tile) {
+    fn set_aside(&mut self, l: usize, tile: &Tile, v: &[&[f32]]) {
         let (j, w) = (self.hard.len(), tile.w);
-        for k in 0..self.hard_samples.x.len() / HARD {
-            self.hard_samples.x[k * HARD + j] = self.samples.x[k * w + l];
+        for k in 0..self.hard_samples.len() / HARD {
+            self.hard_samples[k * HARD + j] = self.samples[k * w + l];
         }
-        for k in 0..self.hard_samples.v.len() / HARD {
-            self.hard_samples.v[k * HARD + j] = self.samples.v[k * w + l];
+        for (hard, row) in self.hard_variances.chunks_exact_mut(HARD).zip(v) {
+            hard[j] = row[l];
         }
         let [lower, median, upper] = &self.quartiles;
         self.hard.push(Hard {
@@ -467,6 +481,11 @@ impl Work {
         for (passes, hard) in passes.iter_mut().zip(&self.hard) {
             *passes = Passes::new(hard.quartiles, options);
         }
+        let v: Vec<&[f32]> = self.hard_variances.chunks_exact(HARD).collect();
+        let samples = Rows {
+            x: &self.hard_samples,
+            v: &v,
+        };
         for _ in 0..options.n_iter {
             let (mut centre, mut half_width) = ([f64::NAN; HARD], [f64::NAN; HARD]);
             let mut moved = false;
@@ -478,12 +497,8 @@ impl Work {
                 break;
             }
             self.hard_sums.clear(HARD);
-            plan.recipe.sum(
-                &self.hard_samples,
-                &centre,
-                &half_width,
-                &mut self.hard_sums,
-            );
+            plan.recipe
+                .sum(samples, &centre, &half_width, &mut self.hard_sums);
             for (j, hard) in self.hard.iter().enumerate() {
                 passes[j].take(self.hard_sums.at(j, centre[j]), &hard.all);
             }

@@ -115,6 +115,27 @@ dispatch! {
 }
 
 #[inline(always)]
+fn bin_body(x: &[f32], start: f32, scale: f32, last: u32, places: &mut [u32]) {
+    let w = x.len();
+    let (places, end) = (&mut places[..w], last as f32);
+    for l in 0..w {
+        let place = (x[l] - start) * scale + 1.0;
+        // Infinity times a scale of 0 is NaN and goes where infinity goes.
+        let place = if place < end { place } else { end };
+        let place = if place > 0.0 { place } else { 0.0 };
+        // Small and not negative, so the signed conversion (one instruction) will do.
+        places[l] = place as i32 as u32;
+    }
+}
+
+dispatch! {
+    /// Bins of equal width `1 / scale`: 0 for what lies below `start`, `last` for what is beyond
+    /// the last but one, infinity and NaN.
+    pub(super) fn bin(x: &[f32], start: f32, scale: f32, last: u32, places: &mut [u32])
+    = bin_body;
+}
+
+#[inline(always)]
 fn exchange_body(steps: &[(u16, u16)], rows: &mut [f32], w: usize) {
     for &(i, j) in steps {
         let (below, above) = rows.split_at_mut(usize::from(j) * w);

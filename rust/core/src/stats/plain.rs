@@ -6,7 +6,7 @@
 //! the same order, so that threads do not change a bit.
 
 use super::clip::Passes;
-use super::lanes::{admit, admit_finite, or_words, survey};
+use super::lanes::{admit, admit_finite, bin, or_words, survey};
 use super::props::{ErrorMode, Options, Property};
 use super::sample::Summary;
 use super::select::{between, position};
@@ -57,7 +57,9 @@ struct Counts {
 fn copy(input: &ImageInput<f32>, bad_bits: i32) -> Copied {
     let width = input.values.ncols();
     let size = input.values.len();
-    let mut kept = vec![f32::INFINITY; size.next_multiple_of(LANES)];
+    // Zeros come from the system without being written.
+    let mut kept = vec![0.0; size.next_multiple_of(LANES)];
+    kept[size..].fill(f32::INFINITY);
     let rows_at_once = (BLOCK / width).max(1);
     let jobs: Vec<_> = kept[..size]
         .chunks_mut(rows_at_once * width)
@@ -204,24 +206,25 @@ impl Bins {
         }
     }
 
-    #[inline(always)]
-    fn of(&self, x: f32) -> usize {
-        let place = (x - self.start) * self.scale + 1.0;
-        // Infinity times a scale of 0 is NaN and goes where infinity goes.
-        let last = (Self::COUNT - 1) as f32;
-        let place = if place < last { place.max(0.0) } else { last };
-        place as usize
-    }
-
     /// Samples up to the end of each bin.
     fn cumulate(&self, kept: &[f32]) -> Vec<usize> {
         let blocks: Vec<&[f32]> = kept.chunks(16 * BLOCK).collect();
         let counts = par::map(blocks, |block| {
             // Four tables in turn, because counting twice in one place must wait.
             let mut tables = vec![[0_u32; 4]; Self::COUNT];
-            for four in block.chunks_exact(4) {
-                for (i, &x) in four.iter().enumerate() {
-                    tables[self.of(x)][i] += 1;
+            let mut places = [0_u32; LANES];
+            for row in block.chunks_exact(LANES) {
+                bin(
+                    row,
+                    self.start,
+                    self.scale,
+                    Self::COUNT as u32 - 1,
+                    &mut places,
+                );
+                for four in places.chunks_exact(4) {
+                    for i in 0..4 {
+                        tables[four[i] as usize % Self::COUNT][i] += 1;
+                    }
                 }
             }
             tables
@@ -234,12 +237,39 @@ impl Bins {
                 .map(|n| n as usize)
                 .sum::<usize>()
         };
-        (0..Self::COUNT)
-            .map(|bin| {
-                total += sum(bin);
-                total
-            })
-            .collect()
+        let cumulated = (0..Self::COUNT).map(|bin| {
+            total += sum(bin);
+            total
+        });
+        cumulated.collect()
+    }
+
+    /// The samples in the bins that are wanted.
+    fn members(&self, kept: &[f32], wanted: &[bool]) -> Vec<f32> {
+        let wanted: Vec<usize> = wanted.iter().map(|&w| usize::from(w)).collect();
+        let blocks: Vec<&[f32]> = kept.chunks(BLOCK).collect();
+        let parts = par::map(blocks, |block| {
+            let (mut part, mut places) = (Vec::new(), [0_u32; LANES]);
+            let mut found = [0.0; LANES + 1];
+            for row in block.chunks_exact(LANES) {
+                bin(
+                    row,
+                    self.start,
+                    self.scale,
+                    Self::COUNT as u32 - 1,
+                    &mut places,
+                );
+                let mut n = 0;
+                // Writes every sample and moves on behind those wanted: no branch to mispredict.
+                for (&x, &place) in row.iter().zip(&places) {
+                    found[n % (LANES + 1)] = x;
+                    n += wanted[place as usize % Self::COUNT];
+                }
+                part.extend_from_slice(&found[..n]);
+            }
+            part
+        });
+        parts.concat()
     }
 }
 
@@ -252,13 +282,7 @@ fn order_statistics(kept: &[f32], some: &[f32], ranks: &[usize]) -> Vec<f32> {
     for &rank in ranks {
         wanted[bin_of(rank)] = true;
     }
-    let blocks: Vec<&[f32]> = kept.chunks(BLOCK).collect();
-    let parts = par::map(blocks, |block| {
-        let mut part = Vec::new();
-        part.extend(block.iter().copied().filter(|&x| wanted[bins.of(x)]));
-        part
-    });
-    let mut found = parts.concat();
+    let mut found = bins.members(kept, &wanted);
     found.sort_unstable_by(f32::total_cmp);
     // Rank among those found: less the samples of the bins below that were left out.
     let left_out = |bin: usize| {

@@ -7,13 +7,6 @@
 use super::weighted::Moments;
 use crate::simd::dispatch;
 
-/// Samples of a tile of pixels: one row per image.
-#[derive(Debug, Default)]
-pub(super) struct Samples {
-    pub x: Vec<f32>,
-    pub v: Vec<f32>,
-}
-
 /// [`Moments`] of every pixel of a tile.
 #[derive(Debug, Default)]
 pub(super) struct Sums {
@@ -74,8 +67,8 @@ const INVERSE: u8 = 2;
 /// Sums over the rows of `x` (and `v`) of the samples with |x - shift| <= `half_width`, at most
 /// `f64::MAX`.
 #[inline(always)]
-fn sums_body<const WEIGHT: u8, const VARIANCES: bool>(
-    samples: &Samples,
+fn sums_body<const WEIGHT: u8, const VARIANCES: bool, const SCATTER: bool>(
+    samples: Rows,
     weights: &[RowWeight],
     shift: &[f64],
     half_width: &[f64],
@@ -88,22 +81,22 @@ fn sums_body<const WEIGHT: u8, const VARIANCES: bool>(
     let mut k = 0;
     while k < weights.len() {
         if k + ROWS_AT_ONCE <= weights.len() {
-            add::<WEIGHT, VARIANCES, ROWS_AT_ONCE>(samples, k, weights, interval, sums);
+            add::<WEIGHT, VARIANCES, SCATTER, ROWS_AT_ONCE>(samples, k, weights, interval, sums);
             k += ROWS_AT_ONCE;
         } else {
-            add::<WEIGHT, VARIANCES, 1>(samples, k, weights, interval, sums);
+            add::<WEIGHT, VARIANCES, SCATTER, 1>(samples, k, weights, interval, sums);
             k += 1;
         }
     }
-    if WEIGHT == UNIT {
+    if WEIGHT == UNIT && SCATTER {
         sums.s0[..w].copy_from_slice(&sums.n[..w]);
         sums.s00[..w].copy_from_slice(&sums.n[..w]);
     }
 }
 
 #[inline(always)]
-fn add<const WEIGHT: u8, const VARIANCES: bool, const K: usize>(
-    samples: &Samples,
+fn add<const WEIGHT: u8, const VARIANCES: bool, const SCATTER: bool, const K: usize>(
+    samples: Rows,
     k: usize,
     weights: &[RowWeight],
     interval: (&[f64], &[f64]),
@@ -116,7 +109,7 @@ fn add<const WEIGHT: u8, const VARIANCES: bool, const K: usize>(
     for j in 0..K {
         x[j] = &samples.x[(k + j) * w..(k + j + 1) * w];
         v[j] = if VARIANCES || WEIGHT == INVERSE {
-            &samples.v[(k + j) * w..(k + j + 1) * w]
+            &samples.v[k + j][..w]
         } else {
             x[j]
         };
@@ -124,11 +117,11 @@ fn add<const WEIGHT: u8, const VARIANCES: bool, const K: usize>(
     }
     let counts = (&mut sums.n[..w], &mut sums.s0[..w], &mut sums.s00[..w]);
     let moments = (&mut sums.s1[..w], &mut sums.s2[..w], &mut sums.sv[..w]);
-    add_rows::<WEIGHT, VARIANCES, K>(x, v, row_weights, interval, counts, moments);
+    add_rows::<WEIGHT, VARIANCES, SCATTER, K>(x, v, row_weights, interval, counts, moments);
 }
 
 #[inline(always)]
-fn add_rows<const WEIGHT: u8, const VARIANCES: bool, const K: usize>(
+fn add_rows<const WEIGHT: u8, const VARIANCES: bool, const SCATTER: bool, const K: usize>(
     x: [&[f32]; K],
     v: [&[f32]; K],
     weights: [RowWeight; K],
@@ -157,20 +150,27 @@ fn add_rows<const WEIGHT: u8, const VARIANCES: bool, const K: usize>(
                 _ => weights[j].wv,
             };
             let wd = if WEIGHT == UNIT { d } else { weight * d };
-            a += if keep { 1.0 } else { 0.0 };
             a1 += if keep { wd } else { 0.0 };
-            a2 += if keep { wd * d } else { 0.0 };
             if WEIGHT != UNIT {
                 a0 += if keep { weight } else { 0.0 };
+            }
+            if SCATTER {
+                a += if keep { 1.0 } else { 0.0 };
+                a2 += if keep { wd * d } else { 0.0 };
+            }
+            if SCATTER && WEIGHT != UNIT {
                 a00 += if keep { weight * weight } else { 0.0 };
             }
             if VARIANCES {
                 av += if keep { factor * variance } else { 0.0 };
             }
         }
-        (n[l], s1[l], s2[l]) = (a, a1, a2);
+        s1[l] = a1;
+        if SCATTER {
+            (n[l], s2[l], s00[l]) = (a, a2, a00);
+        }
         if WEIGHT != UNIT {
-            (s0[l], s00[l]) = (a0, a00);
+            s0[l] = a0;
         }
         if VARIANCES {
             sv[l] = av;
@@ -244,24 +244,33 @@ dispatch! {
 }
 
 macro_rules! sums_kernel {
-    ($name:ident, $weight:ident, $variances:literal) => {
+    ($name:ident, $weight:ident, $variances:literal, $scatter:literal) => {
         dispatch! {
             fn $name(
-                samples: &Samples,
+                samples: Rows,
                 weights: &[RowWeight],
                 shift: &[f64],
                 half_width: &[f64],
                 sums: &mut Sums,
-            ) = sums_body::<$weight, $variances>;
+            ) = sums_body::<$weight, $variances, $scatter>;
         }
     };
 }
-sums_kernel!(sums_unit, UNIT, false);
-sums_kernel!(sums_unit_variances, UNIT, true);
-sums_kernel!(sums_rows, ROWS, false);
-sums_kernel!(sums_rows_variances, ROWS, true);
-sums_kernel!(sums_inverse, INVERSE, false);
-sums_kernel!(sums_inverse_variances, INVERSE, true);
+sums_kernel!(sums_unit, UNIT, false, true);
+sums_kernel!(sums_unit_variances, UNIT, true, true);
+sums_kernel!(sums_unit_only_variances, UNIT, true, false);
+sums_kernel!(sums_rows, ROWS, false, true);
+sums_kernel!(sums_rows_variances, ROWS, true, true);
+sums_kernel!(sums_rows_only_variances, ROWS, true, false);
+sums_kernel!(sums_inverse, INVERSE, false, true);
+sums_kernel!(sums_inverse_variances, INVERSE, true, true);
+
+/// Samples of a tile: `x` by rows, `v` (where it is needed) a slice for each row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub x: &'a [f32],
+    pub v: &'a [&'a [f32]],
+}
 
 /// How samples are weighted and summed.
 #[derive(Debug, Clone)]
@@ -278,7 +287,7 @@ pub(super) struct Recipe {
 
 impl Recipe {
     /// Sums of a tile, see [`sums_body`]; `sums` must be clear.
-    pub fn sum(&self, samples: &Samples, shift: &[f64], half_width: &[f64], sums: &mut Sums) {
+    pub fn sum(&self, samples: Rows, shift: &[f64], half_width: &[f64], sums: &mut Sums) {
         let kernel = match (self.inverse, self.unit, self.variances) {
             (true, _, false) => sums_inverse,
             (true, _, true) => sums_inverse_variances,
@@ -288,5 +297,23 @@ impl Recipe {
             (false, false, true) => sums_rows_variances,
         };
         kernel(samples, &self.weights, shift, half_width, sums);
+    }
+
+    /// The sums that a mean with an error from input variances needs: of all `n` good samples,
+    /// without squares.
+    pub fn sum_for_mean(&self, samples: Rows, shift: &[f64], n: &[u32], sums: &mut Sums) {
+        let limit = vec![f64::MAX; shift.len()];
+        if self.inverse || !self.variances {
+            return self.sum(samples, shift, &limit, sums);
+        }
+        for (sum, &n) in sums.n.iter_mut().zip(n) {
+            *sum = f64::from(n);
+        }
+        if self.unit {
+            sums_unit_only_variances(samples, &self.weights, shift, &limit, sums);
+            sums.s0.copy_from_slice(&sums.n);
+        } else {
+            sums_rows_only_variances(samples, &self.weights, shift, &limit, sums);
+        }
     }
 }
