@@ -138,7 +138,7 @@ def test_folder_must_be_one(tmp_path: Path) -> None:
 
 def test_interrupted_folder_leaves_nothing(tmp_path: Path) -> None:
     def fill() -> None:
-        with atomic_folder(tmp_path / "out") as work:
+        with atomic_folder(tmp_path / "a" / "b" / "out") as work:
             (work / "half").write_text("x")
             raise KeyboardInterrupt
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -58,6 +59,7 @@ def atomic_folder(
     """
     check_folder(path, overwrite=overwrite)
     path = path.absolute()
+    missing = [parent for parent in path.parents if not parent.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
     try:
@@ -72,6 +74,9 @@ def atomic_folder(
             work.rename(path)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+        with contextlib.suppress(OSError):  # not empty: the folder was made, or others use it
+            for parent in missing:
+                parent.rmdir()
 
 
 def _replace_files(work: Path, path: Path, owned: Sequence[str]) -> None:
