@@ -51,7 +51,7 @@ def test_a_wrong_command_line_is_2(argv: list[str], capsys: pytest.CaptureFixtur
     ("error", "code", "message"),
     [
         (errors.OptionError("sigma_clip = -1"), 2, "sigma_clip = -1"),
-        (errors.OutputExistsError("a.fits exists"), 2, "a.fits exists"),
+        (errors.OutputExistsError("a.fits exists"), 2, "a.fits exists; --overwrite replaces it"),
         (errors.MaskPlaneError("unknown plane 'X'"), 2, "unknown plane 'X'"),
         (errors.ShapeError("boxes differ"), 2, "boxes differ"),
         (errors.MissingFileError("no a.fits"), 2, "no a.fits"),

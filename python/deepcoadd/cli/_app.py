@@ -118,7 +118,10 @@ def _message(error: Exception) -> str:
     if isinstance(error, OSError) and not isinstance(error, DeepcoaddError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}"
-    return "; ".join([str(error), *getattr(error, "__notes__", ())])
+    parts = [str(error), *getattr(error, "__notes__", ())]
+    if isinstance(error, OutputExistsError):
+        parts.append("--overwrite replaces it")
+    return "; ".join(parts)
 
 
 @contextmanager

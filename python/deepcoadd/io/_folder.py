@@ -29,7 +29,9 @@ def check_folder(path: Path, *, overwrite: bool) -> None:
     if path.exists() and not path.is_dir():
         raise OptionError(f"{path}: exists and is not a folder")
     if path.is_dir() and any(path.iterdir()) and not overwrite:
-        raise OutputExistsError(f"{path}: folder is not empty; --overwrite replaces its files")
+        raise OutputExistsError(
+            f"output folder {str(path)!r} is not empty; overwriting was not asked for"
+        )
     for parent in path.absolute().parents:
         if parent.exists():
             if not parent.is_dir():
