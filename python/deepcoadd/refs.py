@@ -18,6 +18,7 @@ from deepcoadd.image import MaskedImage
 
 __all__ = [
     "ExposureRef",
+    "HandleNames",
     "HandleRef",
     "WarpRef",
     "as_ref",
@@ -53,7 +54,60 @@ class WarpRef(Protocol):
         ...
 
 
-class ExposureRef:
+class HandleNames:
+    """Names that users of the Rubin tasks expect of a handle, for references of ours."""
+
+    @property
+    def dataId(self: WarpRef) -> Mapping[str, Any]:  # noqa: N802  (documented name)
+        """What identifies the exposure."""
+        return self.data_id
+
+    def get(
+        self: WarpRef,
+        component: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Exposure, or a part of it.
+
+        Parameters
+        ----------
+        component : str, optional
+            "image", "mask", "variance", "bbox", or what an exposure knows ("wcs", "psf",
+            "visitInfo", "photoCalib", "filter", "metadata", "coaddInputs").
+        parameters : mapping, optional
+            ``{"bbox": box}`` for some of the pixels.
+
+        Raises
+        ------
+        OptionError
+            There is no such component or parameter.
+        """
+        given = dict(parameters or {})
+        box = given.pop("bbox", None)
+        if given:
+            raise OptionError(f"parameters = {list(given)}: only bbox is known")
+        if component == "bbox":
+            return self.box()
+        if component in (None, "image", "mask", "variance"):
+            exposure = Exposure(self.read(None if box is None else _as_box(box)), self.info())
+            return exposure if component is None else getattr(exposure, component)
+        if component not in _COMPONENTS:
+            raise OptionError(f"component = {component!r}: expected one of {list(_COMPONENTS)}")
+        return getattr(self.info(), _COMPONENTS[component])
+
+
+_COMPONENTS = {
+    "wcs": "wcs",
+    "psf": "psf",
+    "visitInfo": "visit_info",
+    "photoCalib": "photo_calib",
+    "filter": "filter",
+    "metadata": "metadata",
+    "coaddInputs": "inputs",
+}
+
+
+class ExposureRef(HandleNames):
     """A reference to an exposure in memory; `read` returns copies.
 
     Parameters
@@ -99,7 +153,7 @@ class ExposureRef:
         return f"ExposureRef({dict(self.data_id)}, box={self.box()})"
 
 
-class HandleRef:
+class HandleRef(HandleNames):
     """A reference over an object with `dataId` and `get` (Butler deferred handles, test handles).
 
     Parameters

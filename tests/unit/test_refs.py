@@ -140,6 +140,33 @@ def test_anything_with_pixels_can_be_a_reference() -> None:
     assert [r.box() for r in as_refs([one, one])] == [one.box, one.box]
 
 
+def test_references_answer_like_handles() -> None:
+    one = exposure()
+    ref = as_ref(one)
+    box = Box.from_shape((2, 2), start=(11, 21))
+    assert ref.dataId == {"visit": 7}
+    assert ref.get("bbox") == one.box
+    assert ref.get("visitInfo").getId() == 7
+    assert ref.get("psf") is None
+    part = ref.get(parameters={"bbox": box})
+    assert part.getBBox() == box
+    assert part.getVisitInfo().getId() == 7
+    np.testing.assert_array_equal(part.image.array, one.image[box].array)
+    part.image.array[...] = -1
+    assert one.image.array.min() == 0
+    np.testing.assert_array_equal(ref.get("variance", {"bbox": box}).array, 2.0)
+    assert ref.get().box == one.box
+    assert as_ref(ref) is ref
+
+
+@pytest.mark.parametrize(
+    ("component", "parameters"), [("colour", None), (None, {"binSize": 2}), ("image", {"x": 1})]
+)
+def test_what_a_handle_does_not_have(component: str | None, parameters: Any) -> None:
+    with pytest.raises(OptionError, match=r"expected one of|only bbox"):
+        as_ref(exposure()).get(component, parameters)
+
+
 @pytest.mark.parametrize("bad", [3, None, np.ones((2, 2))])
 def test_what_cannot_be_a_reference(bad: Any) -> None:
     with pytest.raises(OptionError, match="expected an exposure"):

@@ -15,7 +15,7 @@ from deepcoadd.geometry import YX, Box
 from deepcoadd.image import Image, MaskedImage
 from deepcoadd.mask import Mask, MaskPlanes, conformed_bits
 from deepcoadd.photocalib import PhotoCalib
-from deepcoadd.refs import WarpRef, in_memory, look, name_of
+from deepcoadd.refs import HandleNames, WarpRef, in_memory, look, name_of
 
 __all__ = ["CoaddInput", "moved", "pixels_at"]
 
@@ -31,7 +31,7 @@ def moved(pixels: MaskedImage, box: Box) -> MaskedImage:
 
 
 @dataclass(frozen=True)
-class CoaddInput:
+class CoaddInput(HandleNames):
     """A `WarpRef` whose pixels come out ready to be combined.
 
     Parameters
