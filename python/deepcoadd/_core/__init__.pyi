@@ -2,6 +2,7 @@
 # Stub of the compiled module; `python -m mypy.stubtest deepcoadd._core` compares the two.
 from deepcoadd._core import interpolate as interpolate
 from deepcoadd._core import mask as mask
+from deepcoadd._core import spans as spans
 from deepcoadd._core import stats as stats
 
 __version__: str

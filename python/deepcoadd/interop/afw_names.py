@@ -12,16 +12,21 @@ from typing import Any, NamedTuple
 
 __all__ = [
     "GETTERS",
+    "METHODS",
     "BoxNames",
     "Dimensions",
     "ExposureNames",
     "FilterNames",
+    "FootprintNames",
+    "FootprintSetNames",
     "ImageNames",
     "InfoNames",
     "MaskNames",
     "MaskedImageNames",
+    "PeakNames",
     "PhotoCalibNames",
     "PixelPoint",
+    "SpanSetNames",
     "VisitInfoNames",
 ]
 
@@ -129,6 +134,43 @@ GETTERS: Mapping[str, Mapping[str, str]] = {
     },
     "PhotoCalib": {"getCalibrationMean": "mean", "getCalibrationErr": "error"},
     "Filter": {"hasBandLabel": "has_band", "hasPhysicalLabel": "has_physical"},
+    "SpanSet": {
+        "getArea": "area",
+        "getBBox": "box",
+        "isEmpty": "is_empty",
+        "isContiguous": "is_contiguous",
+        "computeShape": "moments",
+    },
+    "Peak": {
+        "getIx": "x",
+        "getIy": "y",
+        "getFx": "x",
+        "getFy": "y",
+        "getPeakValue": "value",
+    },
+    "Footprint": {
+        "getArea": "area",
+        "getBBox": "box",
+        "getSpans": "spans",
+        "getPeaks": "peaks",
+        "getRegion": "region",
+        "getShape": "spans.moments",
+    },
+    "FootprintSet": {"getFootprints": "footprints", "getRegion": "region"},
+}
+
+METHODS: Mapping[str, Mapping[str, str]] = {
+    "SpanSet": {
+        "setMask": "set_mask",
+        "clearMask": "clear_mask",
+        "setImage": "set_image",
+        "clippedTo": "clipped_to",
+        "intersectNot": "intersect_not",
+        "findEdgePixels": "edge_pixels",
+        "asArray": "as_array",
+    },
+    "Footprint": {"clipTo": "clipped_to", "dilate": "dilated", "erode": "eroded"},
+    "FootprintSet": {"setMask": "set_mask"},
 }
 
 
@@ -145,9 +187,20 @@ def _getter(path: str) -> Callable[[Any], Any]:
     return get
 
 
+def _caller(method: str) -> Callable[..., Any]:
+    """Make a method that calls another with the same arguments."""
+
+    def call(self: Any, *args: Any, **keywords: Any) -> Any:
+        return getattr(self, method)(*args, **keywords)
+
+    call.__doc__ = f"Call `{method}`."
+    return call
+
+
 def _mixin(kind: str) -> dict[str, Any]:
-    """Methods of one table, ready to update a class namespace."""
-    return {name: _getter(path) for name, path in GETTERS[kind].items()}
+    """Methods of the tables of one class, ready to update its namespace."""
+    getters = {name: _getter(path) for name, path in GETTERS[kind].items()}
+    return {**getters, **{n: _caller(method) for n, method in METHODS.get(kind, {}).items()}}
 
 
 class _Sized:
@@ -246,3 +299,45 @@ class FilterNames:
 
     __slots__ = ()
     locals().update(_mixin("Filter"))
+
+
+class SpanSetNames:
+    """Getters of `deepcoadd.spans.SpanSet`."""
+
+    __slots__ = ()
+    locals().update(_mixin("SpanSet"))
+
+    def computeCentroid(self) -> PixelPoint:
+        """Return the centroid as (x, y)."""
+        y, x = self.centroid  # type: ignore[attr-defined]
+        return PixelPoint(x, y)
+
+    def shiftedBy(self, x: int, y: int) -> Any:
+        """Return the set moved by (x, y)."""
+        return self.shifted_by(y=y, x=x)  # type: ignore[attr-defined]
+
+
+class PeakNames:
+    """Getters of `deepcoadd.spans.Peak`."""
+
+    __slots__ = ()
+    locals().update(_mixin("Peak"))
+
+
+class FootprintNames:
+    """Getters of `deepcoadd.spans.Footprint`."""
+
+    __slots__ = ()
+    locals().update(_mixin("Footprint"))
+
+    def getCentroid(self) -> PixelPoint:
+        """Return the centroid as (x, y)."""
+        y, x = self.centroid  # type: ignore[attr-defined]
+        return PixelPoint(x, y)
+
+
+class FootprintSetNames:
+    """Getters of `deepcoadd.spans.FootprintSet`."""
+
+    __slots__ = ()
+    locals().update(_mixin("FootprintSet"))

@@ -10,4 +10,5 @@ pub mod linalg;
 pub mod mask;
 pub mod par;
 pub mod simd;
+pub mod spans;
 pub mod stats;

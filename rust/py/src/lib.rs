@@ -5,6 +5,7 @@ mod array;
 mod error;
 mod interpolate;
 mod mask;
+mod spans;
 mod stats;
 
 use pyo3::prelude::*;
@@ -67,6 +68,20 @@ mod _core {
     mod mask {
         #[pymodule_export]
         use crate::mask::{count_set, count_unmasked, set_and_clear};
+        #[pymodule_init]
+        fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+            crate::register(m)
+        }
+    }
+
+    /// Pixel sets, footprints, label images.
+    #[pymodule]
+    mod spans {
+        #[pymodule_export]
+        use crate::spans::{
+            PyFootprintSet, PySpanSet, count_by_label, dilate_mask, label_mask, search,
+            search_mask, sets_from_labels,
+        };
         #[pymodule_init]
         fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
             crate::register(m)

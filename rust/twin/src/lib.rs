@@ -4,4 +4,5 @@
 //! Nothing here is shared with the core, so that the two cannot have a mistake in common.
 
 pub mod cube;
+pub mod spans;
 pub mod stats;
