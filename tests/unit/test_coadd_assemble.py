@@ -87,6 +87,17 @@ def test_agrees_with_numpy(statistic: str) -> None:
     assert (result.clipped_fraction > 0) == (statistic == "MEANCLIP")
 
 
+@pytest.mark.parametrize("statistic", ["MEAN", "MEANCLIP", "MEDIAN"])
+def test_order_of_the_inputs_does_not_matter(statistic: str) -> None:
+    inputs = scene(9, (40, 50))
+    options = AssembleOptions(unit=None, interpolate=None, statistic=statistic)
+    a, b = assemble(inputs, options=options), assemble(inputs[::-1], options=options)
+    np.testing.assert_allclose(b.image.array, a.image.array, rtol=1e-6)
+    np.testing.assert_allclose(b.variance.array, a.variance.array, rtol=1e-6)
+    np.testing.assert_array_equal(b.mask.array, a.mask.array)
+    np.testing.assert_array_equal(b.n_clipped_image.array, a.n_clipped_image.array)
+
+
 def test_noise_is_the_median_sigma_of_pixels_with_data() -> None:
     inputs = [MaskedImage.from_arrays(np.ones((4, 4)), None, 2.0) for _ in range(2)]
     for one in inputs:
