@@ -2,6 +2,7 @@
 //! `deepcoadd._core`: conversions between numpy and the core, one submodule per core module.
 
 mod array;
+mod convolve;
 mod error;
 mod interpolate;
 mod mask;
@@ -46,6 +47,17 @@ mod _core {
     mod stats {
         #[pymodule_export]
         use crate::stats::{PyOptions, stack_py, statistics_py};
+        #[pymodule_init]
+        fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+            crate::register(m)
+        }
+    }
+
+    /// Convolution of images.
+    #[pymodule]
+    mod convolve {
+        #[pymodule_export]
+        use crate::convolve::{gaussian_taps, separable};
         #[pymodule_init]
         fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
             crate::register(m)

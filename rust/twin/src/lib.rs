@@ -3,6 +3,7 @@
 //!
 //! Nothing here is shared with the core, so that the two cannot have a mistake in common.
 
+pub mod convolve;
 pub mod cube;
 pub mod spans;
 pub mod stats;
