@@ -11,6 +11,7 @@ from deepcoadd.psf._kernels import (
 )
 from deepcoadd.psf._models import DoubleGaussianPsf, GaussianPsf, KernelPsf, MissingPsf
 from deepcoadd.psf._parts import parts_of, psf_from_parts, register_kind
+from deepcoadd.psf._shape import PsfShape, adaptive_shape, determinant_radius, psf_shape
 
 __all__ = [
     "Chebyshev2",
@@ -26,8 +27,12 @@ __all__ = [
     "Polynomial2",
     "Psf",
     "PsfParts",
+    "PsfShape",
     "SpatialFunction",
+    "adaptive_shape",
+    "determinant_radius",
     "parts_of",
     "psf_from_parts",
+    "psf_shape",
     "register_kind",
 ]
