@@ -11,6 +11,7 @@ core (which raises them too).
 __all__ = [
     "ConvergenceError",
     "DeepcoaddError",
+    "ExceedsMaxVarianceScaleError",
     "FileFormatError",
     "MaskPlaneError",
     "MissingFileError",
@@ -19,8 +20,10 @@ __all__ = [
     "OptionError",
     "OutputError",
     "OutputExistsError",
+    "PsfGenerationError",
     "ShapeError",
     "SingularError",
+    "TooManyMaskedPixelsError",
 ]
 
 
@@ -50,6 +53,18 @@ class NoDataError(DeepcoaddError, RuntimeError):
 
 class NoWorkError(NoDataError):
     """Nothing to do: no input is left, or nothing overlaps."""
+
+
+class PsfGenerationError(NoDataError):
+    """There is no PSF, or it has no size, where the width of a source is needed."""
+
+
+class TooManyMaskedPixelsError(NoDataError):
+    """No good pixel is left to measure a background on."""
+
+
+class ExceedsMaxVarianceScaleError(DeepcoaddError, RuntimeError):
+    """The scatter of the pixels disagrees with their variances by more than is allowed."""
 
 
 class ConvergenceError(DeepcoaddError, RuntimeError):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Stub of the compiled module; `python -m mypy.stubtest deepcoadd._core` compares the two.
+from deepcoadd._core import background as background
 from deepcoadd._core import convolve as convolve
 from deepcoadd._core import interpolate as interpolate
 from deepcoadd._core import mask as mask

@@ -4,6 +4,7 @@
 //! Every kernel reads and writes arrays that the caller owns, computes each output pixel on one
 //! thread in one fixed order, and so gives the same bits for any number of threads.
 
+pub mod background;
 pub mod convolve;
 pub mod error;
 pub mod interpolate;

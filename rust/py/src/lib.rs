@@ -2,6 +2,7 @@
 //! `deepcoadd._core`: conversions between numpy and the core, one submodule per core module.
 
 mod array;
+mod background;
 mod convolve;
 mod error;
 mod interpolate;
@@ -47,6 +48,17 @@ mod _core {
     mod stats {
         #[pymodule_export]
         use crate::stats::{PyOptions, stack_py, statistics_py};
+        #[pymodule_init]
+        fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+            crate::register(m)
+        }
+    }
+
+    /// Backgrounds: statistics of bins and their interpolation.
+    #[pymodule]
+    mod background {
+        #[pymodule_export]
+        use crate::background::{bin_statistics, edges, render};
         #[pymodule_init]
         fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
             crate::register(m)

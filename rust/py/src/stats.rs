@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 /// Options of the statistics, checked once.
 #[pyclass(frozen, name = "Options", module = "deepcoadd._core.stats")]
 #[derive(Debug)]
-pub struct PyOptions(Options);
+pub struct PyOptions(pub(crate) Options);
 
 #[pymethods]
 impl PyOptions {
