@@ -73,6 +73,8 @@ def find_planes(hdus: Sequence[Hdu], path: Path) -> dict[str, Plane]:
         left = [hdu for hdu in images if hdu not in found.values()]
         missing = [name for name in _PLANES if name not in found]
         found.update(zip(missing, left, strict=False))
+    if "IMAGE" not in found:
+        raise FileFormatError(f"{path}: {' and '.join(found)} without an IMAGE")
     return {name: Plane(path, found[name]) for name in _PLANES if name in found}
 
 

@@ -27,6 +27,7 @@ from deepcoadd.visitinfo import VisitInfo, Weather
 
 __all__ = ["Archive", "CoaddInputs", "MissingPart"]
 
+_INDEX_COLUMNS = {"id", "cat_archive", "cat_persistable", "row0", "nrows", "name"}
 _ROTATION_TYPES = ("UNKNOWN", "SKY", "HORIZON", "MOUNT")
 
 
@@ -103,6 +104,8 @@ class Archive:
         if not 0 < index < len(hdus) or not hdus[index].is_table:
             raise FileFormatError(f"{path}: AR_HDU = {index + 1}, but no archive index is there")
         table = self._table(0)
+        if not set(table.names) >= _INDEX_COLUMNS:
+            raise FileFormatError(f"{path}: the archive index has columns {table.names}")
         self._entries: dict[int, list[dict[str, Any]]] = {}
         for i in range(len(table)):
             entry = table.row(i)

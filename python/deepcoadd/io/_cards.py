@@ -13,6 +13,7 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 from astropy.wcs import WCS
+from astropy.wcs.utils import wcs_to_celestial_frame
 
 from deepcoadd.errors import FileFormatError, MaskPlaneError, OptionError
 from deepcoadd.exposure import FilterLabel
@@ -251,13 +252,16 @@ def wcs_of(hdu: Hdu, start: tuple[int, int], where: str) -> WCS | None:
             warnings.simplefilter("ignore")  # about cards that the fix below puts right
             header = hdu.header_of(_WCS_CARD)
             header["NAXIS"] = 2
-            wcs = WCS(header, fix=False).celestial
+            wcs = WCS(header, fix=False)
             wcs.wcs.fix()
             wcs.wcs.set()
+            if wcs.naxis != 2:
+                wcs = wcs.celestial
+            if wcs.naxis != 2 or not wcs.has_celestial:
+                return None
+            wcs_to_celestial_frame(wcs)
     except Exception as error:  # the parser raises many kinds, all about damaged cards
         _log.warning("%s: the sky coordinates cannot be read: %s", where, error)
-        return None
-    if wcs.naxis != 2:
         return None
     y0, x0 = start
     return shifted(wcs, y=y0, x=x0)

@@ -21,6 +21,7 @@ __all__ = ["Hdu", "scan_hdus"]
 
 BLOCK = 2880
 _MAX_HEADER_BLOCKS = 4096
+_MAX_FIELDS = 999
 _END = b"END" + b" " * 77
 _KEYWORD = re.compile(rb"[\x20-\x7e]{8}")
 _BITPIX = {8, 16, 32, 64, -32, -64}
@@ -161,6 +162,9 @@ def _make_hdu(text: bytes, index: int, offset: int, name: str) -> Hdu:
     groups = _whole(cards, "GCOUNT", where, 1), _whole(cards, "PCOUNT", where, 0)
     if min(groups) < 0:
         raise FileFormatError(f"{where}: GCOUNT, PCOUNT = {groups}: negative")
+    n_fields = _whole(cards, "TFIELDS", where, 0)
+    if not 0 <= n_fields <= _MAX_FIELDS:
+        raise FileFormatError(f"{where}: TFIELDS = {n_fields}; allowed are 0 to {_MAX_FIELDS}")
     random_groups = cards.get("GROUPS") is True and sides[:1] == (0,)
     counted = sides[1:] if random_groups else sides
     n_values = groups[0] * (groups[1] + math.prod(counted)) if counted else 0

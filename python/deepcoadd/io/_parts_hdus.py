@@ -130,11 +130,11 @@ def _read_psf(opened: Opened, hdu: Hdu) -> Any:
     kind = str(hdu.get("PSFKIND", ""))
     try:
         numbers = json.loads(str(hdu.get("PSFNUMS", "{}")))
-        row = _rows(opened, hdu)[0] if int(hdu.get("TFIELDS", 0)) else {}
-    except (DeepcoaddError, ValueError, IndexError) as error:
+        row = _rows(opened, hdu)[0] if hdu.get("TFIELDS") else {}
+        arrays = {name: _shaped(hdu, name, values) for name, values in row.items()}
+    except (DeepcoaddError, TypeError, ValueError, IndexError) as error:
         _log.warning("%s: the PSF cannot be read: %s", opened.path, error)
         return psf_from_parts(PsfParts(f"damaged {kind}", {}, {}), str(opened.path))
-    arrays = {name: _shaped(hdu, name, values) for name, values in row.items()}
     return psf_from_parts(PsfParts(kind, numbers, arrays), str(opened.path))
 
 

@@ -196,14 +196,14 @@ class Plane:
         """Read a tile-compressed image: only the tiles that the section touches."""
         if out.size == 0:
             return
-        with file.hdulist() as hdus:
-            try:
+        try:
+            with file.hdulist() as hdus:
                 section = hdus[self.hdu.index].section
                 cut = (0,) * (len(section.shape) - 2) + (rows, columns)
                 values = section[cut]
-            except (MemoryError, FileFormatError):
-                raise
-            except Exception as error:  # the decompressors raise whatever they meet
-                raise FileFormatError(f"{self.where}: damaged tiles: {error}") from error
+        except (MemoryError, FileFormatError):
+            raise
+        except Exception as error:  # the decompressors raise whatever they meet
+            raise FileFormatError(f"{self.where}: damaged tiles: {error}") from error
         with np.errstate(over="ignore", invalid="ignore"):
             out[...] = values

@@ -147,14 +147,16 @@ def read_table(file: OpenFile, hdu: Hdu) -> Table:
     where = f"{file.path}: {hdu.label}"
     if hdu.get("XTENSION") != "BINTABLE":
         raise FileFormatError(f"{where}: no binary table")
-    columns = tuple(_column(hdu, i, where) for i in range(1, int(hdu.get("TFIELDS", 0)) + 1))
-    dtype = np.dtype([(column.name, *_dtype_of(column)) for column in columns])
+    columns = tuple(_column(hdu, i, where) for i in range(1, hdu.get("TFIELDS", 0) + 1))
     width, n_rows = hdu.get("NAXIS1"), hdu.get("NAXIS2")
+    dtype = np.dtype([(column.name, *_dtype_of(column)) for column in columns])
     if dtype.itemsize != width:
         raise FileFormatError(f"{where}: columns of {dtype.itemsize} bytes in rows of {width}")
+    main = dtype.itemsize * n_rows if isinstance(n_rows, int) else -1
+    if not 0 <= main <= hdu.size:
+        raise FileFormatError(f"{where}: {n_rows} rows of {width} bytes in {hdu.size}")
     data = bytearray(hdu.size)
     file.read_into(hdu.offset, memoryview(data))
-    main = dtype.itemsize * n_rows
     rows = np.frombuffer(data, dtype, n_rows) if main else np.zeros(0, dtype)
     start = hdu.get("THEAP", main)
     if not isinstance(start, int) or not main <= start <= hdu.size:
