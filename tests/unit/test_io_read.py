@@ -15,6 +15,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.time import Time
 from astropy.wcs import WCS, Sip
 
 from deepcoadd import io
@@ -420,3 +421,33 @@ def test_many_threads_read_the_same(tmp_path: Path, compression: str) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+@pytest.mark.parametrize(
+    ("cards", "tai"),
+    [
+        (
+            {"DATE-AVG": "2013-11-02T06:01:31.788500000", "TIMESYS": "TAI"},
+            "2013-11-02T06:01:31.7885",
+        ),
+        # Old files: UTC, which was 35 s behind TAI then.
+        ({"TIME-MID": "2014-11-24T10:25:03.180490240Z"}, "2014-11-24T10:25:38.18049024"),
+        ({"DATE-AVG": "2014-11-24T10:25:03", "TIMESYS": "UTC"}, "2014-11-24T10:25:38"),
+        ({"DATE-AVG": "2013-11-02T06:01:31.7885"}, None),
+        ({"TIME-MID": "1969-12-31T23:59:51.999918240Z", "EXPTIME": 0.0}, None),
+    ],
+)
+def test_dates(write: Any, cards: dict[str, Any], tai: str | None) -> None:
+    visit = io.read(write(hdu_list(primary={"IDNUM": 4, **cards}))).visit_info
+    if tai is None:
+        assert visit.date is None
+    else:
+        assert abs((visit.date - Time(tai, scale="tai")).to_value("ns")) < 1
+
+
+def test_visit_of_two_constant_cards_is_none(write: Any) -> None:
+    """Files of the Rubin pipelines carry these two even when nothing is known."""
+    cards = {"ROTTYPE": "UNKNOWN", "HIERARCH HAS-SIMULATED-CONTENT": False}
+    assert io.read(write(hdu_list(primary=cards))).visit_info is None
+    cards["HIERARCH HAS-SIMULATED-CONTENT"] = True
+    assert io.read(write(hdu_list(primary=cards))).visit_info.has_simulated_content

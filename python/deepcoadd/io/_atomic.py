@@ -76,7 +76,7 @@ def atomic_path(path: str | os.PathLike[str], overwrite: bool = False) -> Iterat
     temporary = target.with_name(f".{secrets.token_hex(6)}.tmp.{target.name}")
     try:
         yield temporary
-        with open(temporary, "rb") as written:
+        with open(temporary, "r+b") as written:
             os.fsync(written.fileno())
         check_output(target, overwrite=overwrite)
         os.replace(temporary, target)
