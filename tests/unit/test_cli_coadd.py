@@ -75,7 +75,8 @@ def test_the_file_holds_what_assemble_makes(
     np.testing.assert_array_equal(table["weight"], expected.table()["weight"])
     shown = capsys.readouterr()
     assert re.search(r"inputs used +5", shown.out)
-    assert "noise expected" in shown.out
+    for fact in ("noise measured", "noise expected", "peak memory", "seconds"):
+        assert fact in shown.out
     assert shown.err == ""
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import logging
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from deepcoadd.cli._quicklook import QuickLook
 
 __all__ = ["command"]
-
-_log = logging.getLogger(__name__)
 
 _METHOD_LINES = "\n".join(f"  {name:<10}{method.description}" for name, method in METHODS.items())
 _DEFAULTS = AssembleOptions()
@@ -134,6 +132,7 @@ def command(
     **flags: Any,
 ) -> int:
     """Coadd."""
+    started = time.perf_counter()
     overwrite, dump = flags.pop("overwrite"), flags.pop("dump_config")
     threads, pairs = flags.pop("threads"), flags.pop("overrides")
     config = coadd_config(config_file, pairs, _as_settings(flags))
@@ -160,6 +159,7 @@ def command(
             viewer=viewer,
         )
         summary = _summary(output, product, config)
+        summary["seconds"] = f"{time.perf_counter() - started:.1f}"
         if viewer is not None and report is not None:
             summary["report"] = str(report / "index.html")
             viewer.write(
@@ -224,7 +224,6 @@ def _summary(output: Path, product: Product, config: CoaddConfig) -> dict[str, s
     peak = peak_memory()
     if peak is not None:
         facts["peak memory"] = format_size(peak)
-    facts["seconds"] = f"{result.seconds:.1f}"
     return facts
 
 
