@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from deepcoadd.coadd._alternate import AlternateMask, with_alternate
 from deepcoadd.coadd._assemble import CoaddTile, assemble
 from deepcoadd.coadd._bright_objects import (
     BrightObject,
@@ -15,11 +16,12 @@ from deepcoadd.coadd._options import MAPS, TASK_ASSEMBLE, AssembleOptions
 from deepcoadd.coadd._prepare import CoaddPlan, prepare
 from deepcoadd.coadd._result import CoaddResult, InputRecord, SkippedInput
 from deepcoadd.coadd._rules import MaskRules, flag_inexact_psf
-from deepcoadd.coadd._stack import TileWork, stack_tile, with_alternate
+from deepcoadd.coadd._stack import TileWork, stack_tile
 
 __all__ = [
     "MAPS",
     "TASK_ASSEMBLE",
+    "AlternateMask",
     "AssembleOptions",
     "BrightObject",
     "CoaddInput",

@@ -15,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 from astropy.wcs import WCS
 
+from deepcoadd.coadd._alternate import AlternateMask, with_alternate
 from deepcoadd.coadd._bright_objects import BrightObject, mask_bright_objects, read_bright_objects
 from deepcoadd.coadd._maps import MapMaker
 from deepcoadd.coadd._options import AssembleOptions
-from deepcoadd.coadd._prepare import AlternateMask, CoaddPlan, Progress, prepare
+from deepcoadd.coadd._prepare import CoaddPlan, Progress, prepare
 from deepcoadd.coadd._result import CoaddResult
 from deepcoadd.coadd._rules import flag_inexact_psf
-from deepcoadd.coadd._stack import TileWork, rows_of, stack_tile, with_alternate
+from deepcoadd.coadd._stack import TileWork, rows_of, stack_tile
 from deepcoadd.coadd._tiles import prefetched, strips
 from deepcoadd.errors import NoDataError, OptionError
 from deepcoadd.exposure import Exposure
@@ -31,7 +32,7 @@ from deepcoadd.interpolate import interpolate_missing
 from deepcoadd.mask import Mask
 from deepcoadd.statistics import StackDiagnostics, StackPlanes
 
-__all__ = ["CoaddTile", "assemble"]
+__all__ = ["CoaddTile", "Finisher", "assemble", "noise_of", "read_tile"]
 
 _log = logging.getLogger(__name__)
 
@@ -100,8 +101,9 @@ def assemble(
         For each input None or an object whose ``scaleMaskedImage(masked_image)`` changes the
         pixels in place.
     alternate_masks : sequence of mapping, optional
-        For each input None or a mapping of plane name to where it is set: a bool array of the
-        coadd's shape, or a `Mask` or `Image` that is not 0 there. Unknown names become planes.
+        For each input None or a mapping of plane name to where it is set: a `SpanSet` or a list
+        of them, a bool array of the coadd's shape, or a `Mask` or `Image` that is not 0 there.
+        Unknown names become planes. Where NO_DATA is set, bad planes of the input are forgotten.
     bright_objects : path or sequence of BrightObject, optional
         Objects to mask; a path is that of a ds9 region file.
     wcs : WCS, optional
@@ -159,7 +161,7 @@ def assemble(
             wcs=wcs,
             progress=progress,
         )
-    finish = _Finisher(plan, bright_objects, whole=on_tile is None)
+    finish = Finisher(plan, bright_objects, whole=on_tile is None)
     outputs = _Outputs(plan, kept=on_tile is None, cleared=tile_step is not stack_tile)
     step = _Step(tile_step, mask_step, None if on_tile is None else finish, on_tile)
     _make_tiles(plan, outputs, step, progress)
@@ -193,7 +195,7 @@ def _make_tiles(plan: CoaddPlan, outputs: _Outputs, step: _Step, progress: Progr
     memory = plan.options.max_memory
     budget = max(memory - (plan.output_bytes if outputs.kept else 0), memory // 4)
     tiles = strips(plan.box, n, budget=budget, max_rows=plan.options.subregion[0])
-    readings = prefetched(tiles, lambda tile: _read(plan, tile), ahead=n > 0)
+    readings = prefetched(tiles, lambda tile: read_tile(plan, tile), ahead=n > 0)
     for done, (tile, pixels) in enumerate(readings):
         if progress is not None:
             progress(done, len(tiles), "stacking")
@@ -218,7 +220,7 @@ def _combined(step: TileStep, work: TileWork) -> StackDiagnostics:
         raise
 
 
-def _read(plan: CoaddPlan, tile: Box) -> list[MaskedImage | None]:
+def read_tile(plan: CoaddPlan, tile: Box) -> list[MaskedImage | None]:
     """Pixels of a tile for each input, None for those that lie elsewhere."""
     tiles: list[MaskedImage | None] = []
     for one, alternate in zip(plan.inputs, plan.alternate_masks, strict=True):
@@ -229,11 +231,13 @@ def _read(plan: CoaddPlan, tile: Box) -> list[MaskedImage | None]:
             pixels = one.view(tile)
         except Exception as error:
             raise NoDataError(f"{one.name}: reading {tile} failed: {error}") from error
-        tiles.append(with_alternate(pixels, alternate, plan.box) if alternate else pixels)
+        if alternate:
+            pixels = with_alternate(pixels, alternate, plan.box, bad_bits=plan.rules.bad)
+        tiles.append(pixels)
     return tiles
 
 
-class _Finisher:
+class Finisher:
     """What is done to finished pixels: interpolation, masks of bright objects."""
 
     def __init__(
@@ -342,7 +346,7 @@ class _Outputs:
 
     def _sample_noise(self, tile: Box, variance: npt.NDArray[np.float32]) -> None:
         """Keep the variances of every n-th pixel both ways, counted from the coadd's first."""
-        step = math.ceil(math.sqrt(self.plan.box.area / _NOISE_PIXELS))
+        step = _noise_step(self.plan.box)
         first = (self.plan.box.y.start - tile.y.start) % step
         sample = variance[first::step, ::step]
         self._variances.append(sample[np.isfinite(sample)])
@@ -366,6 +370,18 @@ class _Outputs:
             noise=_median_sigma(self._variances),
             n_fallback=self.fallbacks,
         )
+
+
+def _noise_step(box: Box) -> int:
+    """Every which pixel, both ways, the noise of a coadd is taken from."""
+    return math.ceil(math.sqrt(box.area / _NOISE_PIXELS))
+
+
+def noise_of(variance: Image) -> float:
+    """Noise of a coadd by its whole variance plane, as `CoaddResult.noise` has it."""
+    step = _noise_step(variance.box)
+    sample = variance.array[::step, ::step]
+    return _median_sigma([sample[np.isfinite(sample)]])
 
 
 def _median_sigma(variances: list[npt.NDArray[np.float32]]) -> float:

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from astropy.wcs import WCS
 
+from deepcoadd.coadd._alternate import AlternateMask, united
 from deepcoadd.coadd._grid import grid_shift
 from deepcoadd.coadd._input import CoaddInput
 from deepcoadd.coadd._metadata import coadd_info
@@ -24,22 +25,18 @@ from deepcoadd.coadd._units import calibration_to
 from deepcoadd.errors import DeepcoaddError, NoWorkError, OptionError, ShapeError
 from deepcoadd.exposure import ExposureInfo
 from deepcoadd.geometry import Box
-from deepcoadd.image import Image, MaskedImage
-from deepcoadd.mask import Mask
+from deepcoadd.image import MaskedImage
 from deepcoadd.refs import WarpRef, as_refs, in_memory, name_of
 from deepcoadd.statistics import StatsOptions
 
-__all__ = ["AlternateMask", "CoaddPlan", "Progress", "prepare"]
+__all__ = ["UNREADABLE", "CoaddPlan", "Progress", "prepare"]
 
 _log = logging.getLogger(__name__)
-
-AlternateMask = Mapping[str, Any]
-"""Plane name -> where it is set: a bool array of the coadd's shape, or a `Mask` or `Image`."""
 
 Progress = Callable[[int, int, str], None]
 """Called with (units done, units in all, what is being done)."""
 
-_UNREADABLE = (OSError, EOFError, LookupError, ValueError, DeepcoaddError)
+UNREADABLE = (OSError, EOFError, LookupError, ValueError, DeepcoaddError)
 """What a reader may raise about one bad file; everything else is a defect and goes up."""
 
 _PROBE_ROWS = 64
@@ -178,7 +175,7 @@ class _Chooser:
             planes = info.planes
             if planes is None and not own.is_empty:
                 planes = ref.read(Box.from_shape((1, 1), start=own.start)).planes
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             self.skip(index, f"cannot be read: {error}")
             return
         if own.is_empty:
@@ -239,7 +236,7 @@ class _Chooser:
                 if not self._reads_whole(overlap):
                     return one, None
                 pixels = one.view(overlap)
-            except _UNREADABLE as error:
+            except UNREADABLE as error:
                 return one, error
             kept = replace(one, kept=pixels) if held else one
             return kept, _NOT_MEASURED if weighed else pixels
@@ -251,7 +248,7 @@ class _Chooser:
             elif found is None:
                 try:
                     yield index, one, self._measure_large(one, stats)
-                except _UNREADABLE as error:
+                except UNREADABLE as error:
                     yield index, one, error
             else:
                 yield index, one, found
@@ -295,8 +292,7 @@ class _Chooser:
         order = sorted(self._records)
         used = tuple(self._used[index] for index in order)
         box = self._hull(used) if self.box is None else self.box
-        chosen = tuple(alternates[index] for index in order)
-        _check_alternates(chosen, box)
+        chosen = tuple(united(alternates[index], box) for index in order)
         records = tuple(self._records[index] for index in order)
         return CoaddPlan(
             box=box,
@@ -366,7 +362,7 @@ def _grid_of(refs: Sequence[WarpRef]) -> WCS | None:
     for ref in refs:
         try:
             wcs = ref.info().wcs
-        except _UNREADABLE:
+        except UNREADABLE:
             continue
         if wcs is not None:
             return wcs
@@ -392,13 +388,3 @@ def _checked_weights(weights: Sequence[float] | None, n: int) -> list[float | No
             raise OptionError(f"weights[{index}] = {value}: expected a finite number of at least 0")
         given.append(float(value))
     return given
-
-
-def _check_alternates(alternates: Sequence[AlternateMask | None], box: Box) -> None:
-    for one in alternates:
-        for plane, where in (one or {}).items():
-            shape = None if isinstance(where, (Mask, Image)) else np.shape(where)
-            if shape is not None and shape != box.shape:
-                raise ShapeError(
-                    f"alternate_masks: plane {plane} of shape {shape} for a coadd of {box.shape}"
-                )

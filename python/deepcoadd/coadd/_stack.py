@@ -11,14 +11,13 @@ import numpy.typing as npt
 
 from deepcoadd._core import mask as _core_mask
 from deepcoadd.coadd._options import AssembleOptions
-from deepcoadd.coadd._prepare import AlternateMask
 from deepcoadd.coadd._rules import MaskRules
 from deepcoadd.geometry import Box
 from deepcoadd.image import Image, MaskedImage
 from deepcoadd.mask import Mask
 from deepcoadd.statistics import StackDiagnostics, StackPlanes, stack_planes
 
-__all__ = ["TileWork", "rows_of", "stack_tile", "with_alternate"]
+__all__ = ["TileWork", "rows_of", "stack_tile"]
 
 
 @dataclass
@@ -152,32 +151,6 @@ def _gathered(work: TileWork) -> tuple[list[MaskedImage], list[float]]:
         images.append(MaskedImage.no_data(work.box, rules.planes))
         weights.append(outside)
     return images, weights
-
-
-def with_alternate(pixels: MaskedImage, alternate: AlternateMask, box: Box) -> MaskedImage:
-    """The same pixels with a copy of the mask in which an alternate mask is set.
-
-    Parameters
-    ----------
-    pixels : MaskedImage
-        Of any box; its planes hold those of `alternate`.
-    alternate : mapping
-        Plane name -> bool array of `box`, or a `Mask` or `Image` (set where not 0) of any box.
-    box : Box
-        Box of the coadd.
-
-    Returns
-    -------
-    MaskedImage
-        Image and variance are those of `pixels`, not copies.
-    """
-    mask = pixels.mask.copy()
-    for plane, where in alternate.items():
-        here, flags = (where.box, where.array) if isinstance(where, (Mask, Image)) else (box, where)
-        both = mask.box & here
-        if not both.is_empty:
-            mask[both].set(plane, np.asarray(flags)[both.slices_within(here)] != 0)
-    return MaskedImage(pixels.image, mask, pixels.variance)
 
 
 def _without_planes(pixels: MaskedImage, bits: int) -> MaskedImage:
