@@ -2,6 +2,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = ["interpolate_lines"]
+
 def interpolate_lines(
     image: NDArray[np.float32],
     mask: NDArray[np.int32],

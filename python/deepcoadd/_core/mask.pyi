@@ -2,6 +2,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = ["count_set", "count_unmasked", "set_and_clear"]
+
 def count_set(mask: NDArray[np.int32], bits: int) -> int: ...
 def count_unmasked(
     mask: NDArray[np.int32],

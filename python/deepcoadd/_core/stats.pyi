@@ -5,6 +5,8 @@ from typing import Any, Protocol, final
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = ["Options", "stack", "statistics"]
+
 class _Planes(Protocol):
     @property
     def image(self) -> NDArray[Any]: ...

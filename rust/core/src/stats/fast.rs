@@ -106,10 +106,15 @@ impl<'a, 'o> Plan<'a, 'o> {
         })
     }
 
-    /// Pixels of a tile: as many as keep its samples in the first-level cache.
+    /// Pixels of a tile: so many that its samples stay in the first-level cache while they are
+    /// sorted; sums alone gain more from long reads.
     fn tile_width(&self) -> usize {
-        const SAMPLES: usize = 6144;
-        (SAMPLES / self.images.len() / 32 * 32).clamp(32, 256)
+        let samples = if self.property == Property::MEAN {
+            32_768
+        } else {
+            7_680
+        };
+        (samples / self.images.len() / 32 * 32).clamp(32, 1024)
     }
 
     /// Computes rows of the outputs.
