@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Detection of sources: smoothing, thresholds, growth."""
+
+from deepcoadd.detection._detect import DetectionResult, detect
+from deepcoadd.detection._options import TASK_DETECTION, DetectionOptions
+
+__all__ = ["TASK_DETECTION", "DetectionOptions", "DetectionResult", "detect"]
