@@ -18,12 +18,15 @@ if TYPE_CHECKING:
         AssembleCoaddTask,
     )
     from deepcoadd.tasks.interp_image import InterpImageConfig, InterpImageTask
+    from deepcoadd.tasks.scale_variance import ScaleVarianceConfig, ScaleVarianceTask
     from deepcoadd.tasks.scale_zero_point import (
         ImageScaler,
         ScaleZeroPointConfig,
         ScaleZeroPointTask,
     )
     from deepcoadd.tasks.sky_info import SkyInfo
+    from deepcoadd.tasks.source_detection import SourceDetectionConfig, SourceDetectionTask
+    from deepcoadd.tasks.subtract_background import SubtractBackgroundConfig
 
 _HOME = {
     "AssembleCoaddConfig": "assemble_coadd",
@@ -32,9 +35,14 @@ _HOME = {
     "ImageScaler": "scale_zero_point",
     "InterpImageConfig": "interp_image",
     "InterpImageTask": "interp_image",
+    "ScaleVarianceConfig": "scale_variance",
+    "ScaleVarianceTask": "scale_variance",
     "ScaleZeroPointConfig": "scale_zero_point",
     "ScaleZeroPointTask": "scale_zero_point",
     "SkyInfo": "sky_info",
+    "SourceDetectionConfig": "source_detection",
+    "SourceDetectionTask": "source_detection",
+    "SubtractBackgroundConfig": "subtract_background",
 }
 
 __all__ = [
@@ -44,9 +52,14 @@ __all__ = [
     "ImageScaler",
     "InterpImageConfig",
     "InterpImageTask",
+    "ScaleVarianceConfig",
+    "ScaleVarianceTask",
     "ScaleZeroPointConfig",
     "ScaleZeroPointTask",
     "SkyInfo",
+    "SourceDetectionConfig",
+    "SourceDetectionTask",
+    "SubtractBackgroundConfig",
 ]
 
 
