@@ -374,7 +374,7 @@ impl PyFootprintSet {
         Ok(Self(set))
     }
 
-    /// Writes k + 1 at the pixels of footprint k, 0 elsewhere.
+    /// Writes k + 1 at the pixels of footprint k, nothing elsewhere.
     fn label(&self, py: Python<'_>, labels: &Bound<'_, PyAny>, start: (i64, i64)) -> PyRes<()> {
         let mut labels = array::write::<u32>(labels, "labels")?;
         let view = labels.as_array_mut();
@@ -492,7 +492,7 @@ pub fn search_mask(
 /// Area, then box, of every label.
 type Extent = (u64, Bounds);
 
-/// Numbers the components of a mask in `labels` (uint32); areas and boxes of each.
+/// Numbers the components of a mask in `labels` (uint32, zeros); areas and boxes of each.
 #[pyfunction]
 #[pyo3(signature = (mask, labels, start, *, bits, connectivity))]
 pub fn label_mask(

@@ -231,11 +231,10 @@ impl FootprintSet {
         Ok(Self::of_pixels(&a.union(&b), &[self, other], region, order))
     }
 
-    /// Writes k + 1 at the pixels of footprint k, 0 elsewhere; `start` (y, x) is the first pixel
-    /// of the array. Pixels outside are left out.
+    /// Writes k + 1 at the pixels of footprint k and nothing elsewhere; `start` (y, x) is the first
+    /// pixel of the array. Pixels outside are left out.
     pub fn label(&self, mut labels: ArrayViewMut2<'_, u32>, start: (i64, i64)) -> Result<()> {
         let region = Region::of_array("labels", labels.dim(), start)?;
-        labels.fill(0);
         for (k, part) in self.groups.iter().enumerate() {
             let number = k as u32 + 1;
             for run in part {
@@ -357,7 +356,7 @@ mod tests {
         let two = two();
         let mut labels = Array2::from_elem((2, 2), 7);
         two.label(labels.view_mut(), (0, 1)).expect("small");
-        assert_eq!(labels, array![[1, 0], [0, 0]]);
+        assert_eq!(labels, array![[1, 7], [7, 7]]);
         let mask = Array2::from_elem((6, 6), 3);
         let rule = BitRule { any: 1, none: 4 };
         assert_eq!(two.count(mask.view(), (0, 1), rule), Ok(vec![1, 1]));

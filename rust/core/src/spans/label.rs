@@ -28,7 +28,7 @@ fn same_shape(argument: &'static str, got: (usize, usize), want: (usize, usize))
 }
 
 /// Numbers the components of the pixels that have any of `bits` from 1, by first pixel, in
-/// `labels`; bounds are those of the array moved to `start` (y, x).
+/// `labels`, where nothing else is written; bounds are those of the array moved to `start` (y, x).
 pub fn label_mask(
     mask: ArrayView2<'_, i32>,
     bits: i32,
@@ -40,7 +40,6 @@ pub fn label_mask(
     let region = Region::of_array("mask", mask.dim(), start)?;
     let set = SpanSet::from_mask(mask, bits, start)?;
     let (numbers, n) = components(set.spans(), connectivity);
-    labels.fill(0);
     for (span, &number) in set.spans().iter().zip(&numbers) {
         paint(&[*span], &region, &mut labels, |label| *label = number + 1);
     }
@@ -131,7 +130,7 @@ mod tests {
     #[test]
     fn labels_areas_and_boxes() {
         let mask = array![[1, 0, 0, 1], [0, 1, 0, 1], [0, 0, 0, 5]];
-        let mut labels = Array2::from_elem((3, 4), 9);
+        let mut labels = Array2::zeros((3, 4));
         let parts = label_mask(
             mask.view(),
             1,
