@@ -7,6 +7,18 @@ from deepcoadd._core import mask as mask
 from deepcoadd._core import spans as spans
 from deepcoadd._core import stats as stats
 
+__all__ = [
+    "__version__",
+    "background",
+    "convolve",
+    "get_num_threads",
+    "interpolate",
+    "mask",
+    "set_num_threads",
+    "spans",
+    "stats",
+]
+
 __version__: str
 
 def get_num_threads() -> int: ...

@@ -4,6 +4,8 @@ from numpy.typing import NDArray
 
 from deepcoadd._core.stats import Options
 
+__all__ = ["bin_statistics", "edges", "render"]
+
 def edges(length: int, n: int) -> list[int]: ...
 def bin_statistics(
     image: NDArray[np.float32],

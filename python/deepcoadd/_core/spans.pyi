@@ -5,6 +5,17 @@ from typing import Any, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "FootprintSet",
+    "SpanSet",
+    "count_by_label",
+    "dilate_mask",
+    "label_mask",
+    "search",
+    "search_mask",
+    "sets_from_labels",
+]
+
 _Bounds: TypeAlias = tuple[int, int, int, int]
 _Start: TypeAlias = tuple[int, int]
 _Peak: TypeAlias = tuple[int, int, float, float]
