@@ -19,7 +19,7 @@ help:
 	@echo "make demo         build, install, simulate eight visits, coadd them, write FITS and a report"
 	@echo "make test         cargo test and pytest"
 	@echo "make lint         rustfmt, clippy, ruff, mypy, import borders, spelling"
-	@echo "make bench        speed table of docs/performance.md, measured on this machine"
+	@echo "make bench        speed tables of docs/performance.md and README.md, measured on this machine"
 	@echo "make check-wheel  build the wheel and try it in clean environments, with and without the lsst extra"
 	@echo "make clean        remove everything that was built"
 
@@ -78,7 +78,7 @@ format: $(LINT_READY)
 	$(BIN)/ruff format --quiet .
 
 bench: $(TEST_READY)
-	$(BIN)/python benches/python/run.py --write docs/performance.md
+	$(BIN)/python benches/python/run.py --write docs/performance.md --readme README.md
 
 check-wheel: $(BIN)/maturin
 	rm -rf dist
