@@ -66,14 +66,6 @@ def measure(
     return Row(operation, bar, one / y, wall_two / y, wall_one / wall_two)
 
 
-def options(description: str | None) -> argparse.Namespace:
-    """Command line of a bench."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--json", metavar="FILE", help="also write the rows to this file")
-    parser.add_argument("--quick", action="store_true", help="fewer repeats")
-    return parser.parse_args()
-
-
 def report(rows: list[Row], y: float, json_file: str | None) -> None:
     """Print the table, and write it for machines."""
     print(f"Y = {1000 * y:.0f} ms on {platform.processor() or platform.machine()}")
@@ -88,3 +80,14 @@ def report(rows: list[Row], y: float, json_file: str | None) -> None:
     if json_file is not None:
         with open(json_file, "w", encoding="utf-8") as file:
             json.dump({"y_seconds": y, "rows": [asdict(row) for row in rows]}, file, indent=1)
+
+
+def bench(rows: Callable[[float, int], list[Row]], description: str | None) -> None:
+    """Command line of one bench: `rows` takes Y and the number of repeats."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--json", metavar="FILE", help="also write the rows to this file")
+    parser.add_argument("--quick", action="store_true", help="fewer repeats")
+    given = parser.parse_args()
+    repeats = 2 if given.quick else 7
+    y = yardstick(repeats)
+    report(rows(y, repeats), y, given.json)

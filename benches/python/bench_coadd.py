@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import astropy.units as u
 import numpy as np
-from _yardstick import Row, cube, measure, options, report, yardstick
+from _yardstick import Row, bench, cube, measure
 
 from deepcoadd import Exposure, MaskedImage, VisitInfo
 from deepcoadd.coadd import AssembleOptions, CoaddPlan, assemble, prepare
@@ -64,13 +64,5 @@ def rows(y: float, repeats: int) -> list[Row]:
     return result
 
 
-def main() -> None:
-    """Measure and print."""
-    given = options(__doc__)
-    repeats = 2 if given.quick else 5
-    y = yardstick(repeats)
-    report(rows(y, repeats), y, given.json)
-
-
 if __name__ == "__main__":
-    main()
+    bench(rows, __doc__)

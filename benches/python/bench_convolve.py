@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import numpy as np
-from _yardstick import Row, measure, options, report, yardstick
+from _yardstick import Row, bench, measure
 
 from deepcoadd import MaskedImage
 from deepcoadd.convolve import smooth
@@ -34,13 +34,5 @@ def rows(y: float, repeats: int) -> list[Row]:
     ]
 
 
-def main() -> None:
-    """Measure and print."""
-    given = options(__doc__)
-    repeats = 2 if given.quick else 5
-    y = yardstick(repeats)
-    report(rows(y, repeats), y, given.json)
-
-
 if __name__ == "__main__":
-    main()
+    bench(rows, __doc__)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from _yardstick import Row, measure, options, report, yardstick
+from _yardstick import Row, bench, measure
 
 from deepcoadd import Box, Image, Mask, MaskedImage
 from deepcoadd.spans import FootprintSet, SpanSet, Threshold
@@ -74,13 +74,5 @@ def rows(y: float, repeats: int) -> list[Row]:
     return [measure(name, bar, y, work, repeats) for name, work, bar in cases(scene())]
 
 
-def main() -> None:
-    """Measure and print."""
-    given = options(__doc__)
-    repeats = 2 if given.quick else 7
-    y = yardstick(repeats)
-    report(rows(y, repeats), y, given.json)
-
-
 if __name__ == "__main__":
-    main()
+    bench(rows, __doc__)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import numpy as np
-from _yardstick import Row, cube, measure, options, report, yardstick
+from _yardstick import Row, bench, cube, measure
 
 from deepcoadd.statistics import StackPlanes, StatsOptions, stack_planes, statistics
 
@@ -54,7 +54,7 @@ def rows(y: float, repeats: int) -> list[Row]:
         statistics(image, mask, properties="MEANCLIP", options=flags)
 
     result.append(measure(name, 0.10, y, clipped_mean, repeats))
-    return result
+    return result + scaling(y, repeats)
 
 
 def scaling(y: float, repeats: int) -> list[Row]:
@@ -71,13 +71,5 @@ def scaling(y: float, repeats: int) -> list[Row]:
     return result
 
 
-def main() -> None:
-    """Measure and print."""
-    given = options(__doc__)
-    repeats = 2 if given.quick else 5
-    y = yardstick(repeats)
-    report(rows(y, repeats) + scaling(y, repeats), y, given.json)
-
-
 if __name__ == "__main__":
-    main()
+    bench(rows, __doc__)
