@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from deepcoadd.background import BackgroundOptions, fit_background
 from deepcoadd.errors import ExceedsMaxVarianceScaleError, OptionError
 from deepcoadd.image import MaskedImage
+from deepcoadd.statistics import StatsOptions, StatsResult, statistics
 
 __all__ = ["ScaleFactors", "ScaleVarianceOptions", "scale_factors", "scale_variance"]
 
@@ -100,19 +101,6 @@ class ScaleFactors:
         )
 
 
-def _quartile_range(values: NDArray[np.float32]) -> float:
-    """Range between the quartiles, interpolated linearly between order statistics."""
-    places = [fraction * (values.size - 1) for fraction in (0.25, 0.75)]
-    below = [math.floor(place) for place in places]
-    ordered = np.partition(values, sorted({*below, *(min(k + 1, values.size - 1) for k in below)}))
-    low, high = (
-        (1 - (place - k)) * float(ordered[k])
-        + (place - k) * float(ordered[min(k + 1, values.size - 1)])
-        for place, k in zip(places, below, strict=True)
-    )
-    return high - low
-
-
 def scale_factors(pixels: MaskedImage, options: ScaleVarianceOptions = _DEFAULTS) -> ScaleFactors:
     """Measure how much larger the scatter of the pixels is than their variances say.
 
@@ -136,24 +124,26 @@ def scale_factors(pixels: MaskedImage, options: ScaleVarianceOptions = _DEFAULTS
     ShapeError
         The image has no pixels.
     """
-    background = fit_background(pixels, options.background).image()
-    bad_bits = np.int32(pixels.planes.known_bitmask(options.mask_planes))
-    image = pixels.image.array - background.array
-    variance = pixels.variance.array
-    with np.errstate(invalid="ignore"):
-        good = (pixels.mask.array & bad_bits) == 0
-        good &= np.isfinite(image)
-        good &= (variance > 0) & (variance < np.inf)
-    values, variances = image[good], variance[good]
-    if values.size < 2:
-        _log.warning("variance scale factor: %d good pixels, left at 1", values.size)
-        return ScaleFactors(1.0, 1.0, values.size)
+    image = pixels.image.array - fit_background(pixels, options.background).image().array
+    noise = pixels.variance.array.copy()
+    noise[~((noise > 0) & (noise < np.inf))] = np.nan
+    image[np.isnan(noise)] = np.nan
+    noise[~np.isfinite(image)] = np.nan
+    stats = StatsOptions(bad_bits=pixels.planes.known_bitmask(options.mask_planes))
+
+    def of_good_pixels(values: NDArray[np.float32], properties: str) -> StatsResult:
+        return statistics(values, pixels.mask.array, properties=properties, options=stats)
+
+    median = of_good_pixels(noise, "MEDIAN|NPOINT")
+    if median.n_point < 2:
+        _log.warning("variance scale factor: %d good pixels, left at 1", median.n_point)
+        return ScaleFactors(1.0, 1.0, median.n_point)
     to_sigma = options.iqr_to_sigma
-    by_image = (to_sigma * _quartile_range(values)) ** 2 / float(np.median(variances))
-    np.sqrt(variances, out=variances)
-    values /= variances
-    by_pixel = (to_sigma * _quartile_range(values)) ** 2
-    return ScaleFactors(by_pixel, by_image, values.size)
+    by_image = (to_sigma * of_good_pixels(image, "IQRANGE").value()) ** 2 / median.value("MEDIAN")
+    np.sqrt(noise, out=noise)
+    image /= noise
+    by_pixel = (to_sigma * of_good_pixels(image, "IQRANGE").value()) ** 2
+    return ScaleFactors(by_pixel, by_image, median.n_point)
 
 
 def scale_variance(pixels: MaskedImage, options: ScaleVarianceOptions = _DEFAULTS) -> float:
