@@ -9,7 +9,7 @@ use crate::par;
 use crate::simd::dispatch;
 use ndarray::{ArrayBase, ArrayView2, ArrayViewMut2, Axis, Ix2, RawData, s};
 
-/// Pixels whose sums are kept in registers side by side.
+/// Sums that are kept in registers side by side; of mask words, twice as many.
 const LANES: usize = 32;
 
 /// Columns worked on at a time: the rows that a kernel of 21 taps needs stay in the first cache.
@@ -46,7 +46,7 @@ trait Filtered: Copy + Sync + Send {
     type Sum: Copy + Default;
     /// Fills the first `row.len()` sums.
     fn widen(row: &[Self], sums: &mut [Self::Sum]);
-    /// `out[i]` = combination of `source[offset + i]` over taps, for all i (whole [`LANES`]).
+    /// `out[i]` = combination of `source[offset + i]` over taps, for the [`BLOCK`] of all i.
     fn combine(source: &[Self::Sum], offsets: &[usize], taps: &[f64], out: &mut [Self::Sum]);
     /// Writes the first `row.len()` sums.
     fn narrow(sums: &[Self::Sum], row: &mut [Self]);
@@ -68,34 +68,42 @@ fn narrow_body(sums: &[f64], row: &mut [f32]) {
 
 #[inline(always)]
 fn add_body(source: &[f64], offsets: &[usize], taps: &[f64], out: &mut [f64]) {
+    let (chunks, _) = out.as_chunks_mut::<LANES>();
     let mut at = 0;
-    while at + LANES <= out.len() {
+    for chunk in chunks {
         let mut sums = [0.0; LANES];
         for k in 0..taps.len() {
-            let from = &source[offsets[k] + at..offsets[k] + at + LANES];
-            let tap = taps[k];
-            for i in 0..LANES {
-                sums[i] += tap * from[i];
+            // A reference to an array needs one check of bounds for all lanes.
+            if let Some(rest) = source.get(offsets[k] + at..)
+                && let Some(from) = rest.first_chunk::<LANES>()
+            {
+                for i in 0..LANES {
+                    sums[i] += taps[k] * from[i];
+                }
             }
         }
-        out[at..at + LANES].copy_from_slice(&sums);
+        *chunk = sums;
         at += LANES;
     }
 }
 
 #[inline(always)]
 fn or_body(source: &[i32], offsets: &[usize], out: &mut [i32]) {
+    let (chunks, _) = out.as_chunks_mut::<{ 2 * LANES }>();
     let mut at = 0;
-    while at + LANES <= out.len() {
-        let mut words = [0; LANES];
+    for chunk in chunks {
+        let mut words = [0; 2 * LANES];
         for &offset in offsets {
-            let from = &source[offset + at..offset + at + LANES];
-            for i in 0..LANES {
-                words[i] |= from[i];
+            if let Some(rest) = source.get(offset + at..)
+                && let Some(from) = rest.first_chunk::<{ 2 * LANES }>()
+            {
+                for i in 0..2 * LANES {
+                    words[i] |= from[i];
+                }
             }
         }
-        out[at..at + LANES].copy_from_slice(&words);
-        at += LANES;
+        *chunk = words;
+        at += 2 * LANES;
     }
 }
 
@@ -120,6 +128,7 @@ impl Filtered for f32 {
     }
 
     fn combine(source: &[f64], offsets: &[usize], taps: &[f64], out: &mut [f64]) {
+        debug_assert!(offsets.iter().all(|o| o + out.len() <= source.len()));
         add(source, offsets, taps, out);
     }
 
@@ -136,6 +145,7 @@ impl Filtered for i32 {
     }
 
     fn combine(source: &[Self], offsets: &[usize], _: &[f64], out: &mut [Self]) {
+        debug_assert!(offsets.iter().all(|o| o + out.len() <= source.len()));
         or(source, offsets, out);
     }
 
