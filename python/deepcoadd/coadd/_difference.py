@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The plain mean of the inputs, and its difference from their clipped mean, in one pass."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from deepcoadd._core.mask import count_set
+from deepcoadd.coadd._alternate import one_span_set
+from deepcoadd.coadd._assemble import assemble
+from deepcoadd.coadd._prepare import CoaddPlan, Progress
+from deepcoadd.coadd._result import CoaddResult
+from deepcoadd.coadd._rules import flag_inexact_psf
+from deepcoadd.coadd._stack import TileWork, stack_tile
+from deepcoadd.errors import DeepcoaddError
+from deepcoadd.exposure import Exposure
+from deepcoadd.geometry import Box
+from deepcoadd.image import Image, MaskedImage
+from deepcoadd.psf import FixedKernel, KernelPsf, Psf
+from deepcoadd.spans import SpanSet
+from deepcoadd.statistics import StackDiagnostics, StackPlanes
+
+__all__ = ["FEWEST", "Difference", "build_difference_image", "psf_of"]
+
+
+_log = logging.getLogger(__name__)
+
+FEWEST = 3
+"""Inputs below which clipping by their scatter cannot tell which of them is wrong."""
+
+
+@dataclass
+class Difference:
+    """Plain minus clipped mean, and the plain mean.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        Image: the difference, exactly 0 where nothing was clipped, NaN where no input is good.
+        Variance: the *sum* of the two variances. Mask: the OR of the two.
+    mean : CoaddResult
+        The plain mean, not interpolated.
+    stored : SpanSet
+        Pixels at which the mask of an input has CLIPPED as it comes.
+    """
+
+    exposure: Exposure
+    mean: CoaddResult
+    stored: SpanSet
+
+
+def build_difference_image(plan: CoaddPlan, *, progress: Progress | None = None) -> Difference:
+    """Difference between the plain and the clipped mean of the inputs of a plan.
+
+    Parameters
+    ----------
+    plan : CoaddPlan
+        From `deepcoadd.coadd.prepare`; ``options.sigma_clip`` and ``options.n_iter`` say how the
+        one mean is clipped, whatever the statistic.
+    progress : callable, optional
+        Called as ``progress(done, total, label)``.
+
+    Returns
+    -------
+    Difference
+        Its exposure carries the PSF of the mean: that of the plan, else the weighted mean of
+        those of the inputs.
+
+    Raises
+    ------
+    NoDataError
+        An input cannot be read any more.
+
+    Notes
+    -----
+    Every input is read once. Where clipping leaves all inputs in, both means are the same number
+    by definition, so the difference is set to 0 there rather than left to rounding.
+    """
+    options = replace(plan.options, statistic="MEAN", interpolate=None)
+    work = replace(plan, options=options)
+    step = _BothMeans(work)
+    mean = assemble(work, tile_step=step, progress=progress)
+    flag_inexact_psf(step.pixels.mask)
+    _warn_of_few(mean)
+    exposure = Exposure(step.pixels, replace(plan.info, psf=psf_of(plan), inputs=None))
+    return Difference(exposure, mean, one_span_set(step.stored))
+
+
+class _BothMeans:
+    """Step of one tile: the plain mean goes to the coadd, its difference from the other here."""
+
+    def __init__(self, plan: CoaddPlan) -> None:
+        self._clipped_options = replace(plan.options, statistic="MEANCLIP")
+        self.pixels = MaskedImage.no_data(plan.box, plan.rules.planes)
+        self.stored: list[SpanSet] = []
+
+    def __call__(self, work: TileWork) -> StackDiagnostics:
+        totals = stack_tile(work)
+        clipped = StackPlanes.allocate(work.box.shape)
+        stack_tile(replace(work, options=self._clipped_options, out=clipped))
+        part = self.pixels[work.box]
+        _subtract(work, clipped, part)
+        self.stored.append(_stored(work.pixels))
+        return totals
+
+
+def _subtract(work: TileWork, clipped: StackPlanes, out: MaskedImage) -> None:
+    """Write the difference of one tile into `out`."""
+    mean = work.masked_image
+    assert clipped.n_clipped is not None  # allocated with all planes
+    assert clipped.variance is not None
+    assert clipped.mask is not None
+    np.subtract(mean.image.array, clipped.image, out=out.image.array)
+    untouched = (clipped.n_clipped == 0) & ~np.isnan(mean.image.array)
+    out.image.array[untouched] = 0.0
+    np.add(mean.variance.array, clipped.variance, out=out.variance.array)
+    np.bitwise_or(mean.mask.array, clipped.mask, out=out.mask.array)
+
+
+def _stored(pixels: Sequence[MaskedImage | None]) -> SpanSet:
+    """Pixels of a tile at which the mask of any input has CLIPPED."""
+    sets = [
+        SpanSet.from_mask(one.mask, "CLIPPED")
+        for one in pixels
+        if one is not None and count_set(one.mask.array, one.planes.bitmask("CLIPPED"))
+    ]
+    return one_span_set(sets)
+
+
+def _warn_of_few(mean: CoaddResult) -> None:
+    """Say where there are too few inputs for anything to be clipped."""
+    assert mean.n_image is not None  # the mean is kept
+    n = len(mean.inputs)
+    if n < FEWEST:
+        _log.warning("%d inputs: nothing can be clipped, at least %d are needed", n, FEWEST)
+        return
+    few = int(np.count_nonzero(mean.n_image.array < FEWEST))
+    _log.info("%d pixels have fewer than %d good inputs: nothing is clipped there", few, FEWEST)
+
+
+def psf_of(plan: CoaddPlan) -> Psf | None:
+    """PSF of a coadd: that of its plan, else the weighted mean of the PSFs of its inputs.
+
+    Each is taken in the middle of its input; inputs without a PSF that can be evaluated are left
+    out. None where no input has one.
+    """
+    if plan.info.psf is not None:
+        psf: Psf = plan.info.psf
+        return psf
+    stamps: list[tuple[float, Image]] = []
+    for one, weight in zip(plan.inputs, plan.weights, strict=True):
+        y, x = one.ref.box().center
+        try:
+            stamps.append((weight, one.info().require("psf").kernel_image(y=y, x=x)))
+        except DeepcoaddError:
+            continue
+    if not stamps:
+        return None
+    hull = Box.empty()
+    for _, stamp in stamps:
+        hull = hull.hull(stamp.box)
+    total = np.zeros(hull.shape)
+    for weight, stamp in stamps:
+        total[stamp.box.slices_within(hull)] += weight * stamp.array
+    center = (-hull.y.start, -hull.x.start)
+    return KernelPsf(FixedKernel(total / total.sum(), center), plan.box.center)
