@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import astropy.units as u
 import numpy as np
 import pytest
 
@@ -21,6 +22,7 @@ API: dict[str, Any] = tomllib.loads(
     (Path(__file__).parent / "seed_api.toml").read_text(encoding="utf-8")
 )
 METHODS = [(task, name) for task, seed in API.items() for name in seed["methods"]]
+SUBTASKS = [(task, name) for task, seed in API.items() for name in seed.get("subtasks", {})]
 FIELDS = [(task, name) for task, seed in API.items() for name in seed["config"]]
 
 
@@ -47,8 +49,8 @@ def test_method(task: str, name: str) -> None:
 def test_config_field(task: str, name: str) -> None:
     config = getattr(deepcoadd.tasks, task).ConfigClass()
     value, expected = getattr(config, name), API[task]["config"][name]
-    if expected == "*":
-        assert value.target._DefaultName == name
+    if isinstance(expected, str) and expected.startswith("*"):
+        assert value.target._DefaultName == (expected[1:] or name)
         return
     if isinstance(expected, list):
         value = list(value)
@@ -56,6 +58,28 @@ def test_config_field(task: str, name: str) -> None:
         value = dict(value)
     assert value == expected
     assert type(value) is type(expected)
+
+
+@pytest.mark.parametrize(("task", "name"), SUBTASKS)
+def test_defaults_of_a_subtask(task: str, name: str) -> None:
+    config = getattr(getattr(deepcoadd.tasks, task).ConfigClass(), name)
+    expected = API[task]["subtasks"][name]
+    assert {field: getattr(config, field) for field in expected} == expected
+
+
+def test_results_of_safe_clip() -> None:
+    from deepcoadd import Exposure, MaskedImage
+    from deepcoadd.psf import GaussianPsf
+    from deepcoadd.tasks import SafeClipAssembleCoaddTask, SkyInfo
+
+    pixels = MaskedImage.from_arrays(np.ones((30, 30)), None, 1.0)
+    one = Exposure(pixels, psf=GaussianPsf((9, 9), 1.5), unit=u.nJy)
+    task = SafeClipAssembleCoaddTask()
+    found = task.detectClip(one, [one])
+    result = task.run(SkyInfo(one.box), [one], [None], [1.0])
+    members = API["SafeClipAssembleCoaddTask"]["result"]
+    assert set(members["detectClip"]) <= set(found.getDict())
+    assert set(members["run"]) <= set(result.getDict())
 
 
 def test_results() -> None:

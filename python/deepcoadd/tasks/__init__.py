@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         AssembleCoaddTask,
     )
     from deepcoadd.tasks.interp_image import InterpImageConfig, InterpImageTask
+    from deepcoadd.tasks.safe_clip import SafeClipAssembleCoaddConfig, SafeClipAssembleCoaddTask
     from deepcoadd.tasks.scale_variance import ScaleVarianceConfig, ScaleVarianceTask
     from deepcoadd.tasks.scale_zero_point import (
         ImageScaler,
@@ -35,6 +36,8 @@ _HOME = {
     "ImageScaler": "scale_zero_point",
     "InterpImageConfig": "interp_image",
     "InterpImageTask": "interp_image",
+    "SafeClipAssembleCoaddConfig": "safe_clip",
+    "SafeClipAssembleCoaddTask": "safe_clip",
     "ScaleVarianceConfig": "scale_variance",
     "ScaleVarianceTask": "scale_variance",
     "ScaleZeroPointConfig": "scale_zero_point",
@@ -52,6 +55,8 @@ __all__ = [
     "ImageScaler",
     "InterpImageConfig",
     "InterpImageTask",
+    "SafeClipAssembleCoaddConfig",
+    "SafeClipAssembleCoaddTask",
     "ScaleVarianceConfig",
     "ScaleVarianceTask",
     "ScaleZeroPointConfig",
