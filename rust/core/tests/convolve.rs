@@ -19,7 +19,7 @@ proptest! {
     #[test]
     fn equals_the_sum(
         (taps_y, taps_x) in (taps(), taps()),
-        extra in (0_usize..70, 0_usize..140),
+        extra in (0_usize..70, 0_usize..300),
         pixels in prop::collection::vec((pixel(), any::<i32>()), 200),
         gap in 0_usize..3,
     ) {

@@ -12,8 +12,8 @@ use ndarray::{ArrayBase, ArrayView2, ArrayViewMut2, Axis, Ix2, RawData, s};
 /// Sums that are kept in registers side by side; of mask words, twice as many.
 const LANES: usize = 32;
 
-/// Columns worked on at a time: the rows that a kernel of 21 taps needs stay in the first cache.
-const BLOCK: usize = 4 * LANES;
+/// Columns worked on at a time: the rows that a kernel of 21 taps needs fill the first cache.
+const BLOCK: usize = 8 * LANES;
 
 /// Rows of a job, at least: a job filters `taps - 1` rows more than it puts out.
 const BAND: usize = 64;
