@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import astropy.units as u
 import numpy as np
-from _yardstick import Row, cube, measure, options, report, yardstick
+from _yardstick import Row, bench, cube, measure
 
 from deepcoadd import Exposure, MaskedImage, VisitInfo
 from deepcoadd.coadd import (
@@ -58,25 +58,19 @@ def rows(y: float, repeats: int) -> list[Row]:
     n, side = 10, 1024
     inputs = visits(n, side)
     chosen = SafeClipOptions()
-    plan = prepare(inputs, options=chosen.assemble)
+    weights = [1.0] * n
+    plan = prepare(inputs, weights=weights, options=chosen.assemble)
     difference = build_difference_image(plan).exposure
     name = f"{n} warps {side}^2 in memory"
     cases = [
-        (f"SafeClip whole, {name}", 0.35, lambda: safe_clip(inputs, options=chosen)),
+        (f"SafeClip whole, {name}", 0.35, lambda: safe_clip(inputs, weights=weights)),
+        ("SafeClip with weights measured", None, lambda: safe_clip(inputs)),
         ("of it the difference image", None, lambda: build_difference_image(plan)),
         ("of it finding artifacts", None, lambda: detect_clip(difference, plan.inputs)),
-        (f"plain mean, {name}", None, lambda: assemble(inputs, options=chosen.assemble)),
+        (f"plain mean, {name}", None, lambda: assemble(plan)),
     ]
     return [measure(what, bar, y, call, repeats) for what, bar, call in cases]
 
 
-def main() -> None:
-    """Measure and print."""
-    given = options(__doc__)
-    repeats = 2 if given.quick else 5
-    y = yardstick(repeats)
-    report(rows(y, repeats), y, given.json)
-
-
 if __name__ == "__main__":
-    main()
+    bench(rows, __doc__)
