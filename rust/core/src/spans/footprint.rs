@@ -2,7 +2,8 @@
 //! Sets of footprints: growth, union, and questions answered for all of them in one pass.
 
 use super::component::{Connectivity, Groups, components, group};
-use super::raster::{BitRule, paint, visit};
+use super::raster::{BitRule, count_words, paint};
+use super::rows::with_row_slices;
 use super::span_set::{Region, Span, SpanSet};
 use crate::error::{Error, Result};
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -255,16 +256,12 @@ impl FootprintSet {
         rule: BitRule,
     ) -> Result<Vec<u64>> {
         let region = Region::of_array("mask", mask.dim(), start)?;
+        let mask = with_row_slices(mask);
         let counts = self.groups.iter().map(|part| {
-            let mut n = 0;
-            for run in part {
-                if let Some(run) = cut(*run, &region) {
-                    visit(&[run], &region, mask, |word| {
-                        n += u64::from(rule.holds(word));
-                    });
-                }
-            }
-            n
+            let inside = part.iter().filter_map(|&run| cut(run, &region));
+            inside
+                .map(|run| count_words(&[run], &region, mask.view(), rule))
+                .sum()
         });
         Ok(counts.collect())
     }

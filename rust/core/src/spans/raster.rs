@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! From arrays to sets and back.
 
-use super::rows::{bool_words, mask_words, runs_of};
+use super::rows::{bool_words, mask_words, runs_of, slice_of, with_row_slices};
 use super::span_set::{Region, Span, SpanSet};
 use crate::error::{Error, Result};
 use ndarray::{ArrayView2, ArrayViewMut2, s};
@@ -40,21 +40,21 @@ pub(super) fn paint<T>(
     }
 }
 
-/// The pixels of `spans` of an array whose first pixel is `(region.y0, region.x0)`, one run at a
-/// time; the spans lie inside.
-pub(super) fn visit<T: Copy>(
+/// Number of words of `spans` that count, in a mask whose first pixel is
+/// `(region.y0, region.x0)` and whose columns are contiguous; the spans lie inside.
+pub(super) fn count_words(
     spans: &[Span],
     region: &Region,
-    array: ArrayView2<'_, T>,
-    mut each: impl FnMut(T),
-) {
+    mask: ArrayView2<'_, i32>,
+    rule: BitRule,
+) -> u64 {
+    let mut n = 0;
     for span in spans {
         let y = (span.y - region.y0) as usize;
         let (x0, x1) = (span.x0 - region.x0, span.x1 - region.x0);
-        for &value in array.slice(s![y, x0 as usize..=x1 as usize]) {
-            each(value);
-        }
+        n += rule.count(slice_of(&mask.slice(s![y, x0 as usize..=x1 as usize])));
     }
+    n
 }
 
 /// Which mask words count: any of `any` (all words when `any` is 0) and none of `none`.
@@ -71,6 +71,21 @@ impl BitRule {
     #[inline]
     pub const fn holds(self, word: i32) -> bool {
         (self.any == 0 || word & self.any != 0) && word & self.none == 0
+    }
+
+    /// Number of words that count; without branches, so that many are looked at side by side.
+    pub fn count(self, words: &[i32]) -> u64 {
+        let mut n = 0_u32;
+        if self.any == 0 {
+            for &word in words {
+                n += u32::from(word & self.none == 0);
+            }
+        } else {
+            for &word in words {
+                n += u32::from(word & self.any != 0) * u32::from(word & self.none == 0);
+            }
+        }
+        u64::from(n)
     }
 }
 
@@ -125,12 +140,8 @@ impl SpanSet {
         rule: BitRule,
     ) -> Result<u64> {
         let region = Region::of_array("mask", mask.dim(), start)?;
-        let inside = self.clipped(&region);
-        let mut n = 0;
-        visit(inside.spans(), &region, mask, |word| {
-            n += u64::from(rule.holds(word));
-        });
-        Ok(n)
+        let (inside, mask) = (self.clipped(&region), with_row_slices(mask));
+        Ok(count_words(inside.spans(), &region, mask.view(), rule))
     }
 
     /// The coordinates (y, x) of all pixels, in order.
