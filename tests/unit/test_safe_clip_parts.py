@@ -29,6 +29,7 @@ from deepcoadd.coadd import (
     input_labels,
     merged_signs,
     prepare,
+    stack_tile,
 )
 from deepcoadd.coadd._recompute import blocks_around
 from deepcoadd.errors import NoDataError, OptionError, PsfGenerationError
@@ -120,6 +121,12 @@ def test_more_bad_than_detected_pixels_are_not_considered() -> None:
     assert decision.overlaps == (21 / 80,)
     one = visit_with(("DETECTED", 41), ("BAD", 21))  # 20 of them
     assert not decided([one, *overlapping(0, 0)]).decisions[0].considered
+
+
+def test_as_many_bad_as_detected_pixels_are_considered() -> None:
+    one = visit_with(("DETECTED", 40), ("BAD", 20))  # 20 detected and not bad
+    (decision,) = decided([one, *overlapping(0, 0)]).decisions
+    assert decision.overlaps == (20 / 80,)
 
 
 def test_pixels_outside_of_a_visit_are_bad() -> None:
@@ -275,6 +282,23 @@ def test_table_of_decisions(tmp_path: Path) -> None:
     text = io.StringIO()
     table.write(text, format="ascii.csv")
     assert "101;103" in text.getvalue()
+
+
+def test_difference_without_clipping_is_exactly_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the rounding of the two means."""
+
+    def rounded_otherwise(work: Any) -> Any:
+        totals = stack_tile(work)
+        if work.options.statistic == "MEANCLIP":
+            work.out.image *= np.float32(1 + 1e-6)
+        return totals
+
+    monkeypatch.setattr("deepcoadd.coadd._difference.stack_tile", rounded_otherwise)
+    inputs = [Exposure(MaskedImage.from_arrays(np.full(BOX.shape, v), None, 1.0)) for v in (3, 4)]
+    inputs[0].image.array[0, 0] = inputs[1].image.array[0, 0] = np.nan
+    image = build_difference_image(plan_of(inputs, [1.0, 1.0])).exposure.image.array
+    assert np.isnan(image[0, 0])
+    assert np.count_nonzero(image == 0) == image.size - 1
 
 
 def test_inputs_are_named_by_visit_or_file() -> None:
