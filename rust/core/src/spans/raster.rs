@@ -50,9 +50,9 @@ pub(super) fn count_words(
 ) -> u64 {
     let mut n = 0;
     for span in spans {
-        let y = (span.y - region.y0) as usize;
+        let row = slice_of(&mask.row((span.y - region.y0) as usize));
         let (x0, x1) = (span.x0 - region.x0, span.x1 - region.x0);
-        n += rule.count(slice_of(&mask.slice(s![y, x0 as usize..=x1 as usize])));
+        n += rule.count(&row[x0 as usize..=x1 as usize]);
     }
     n
 }
