@@ -200,6 +200,23 @@ def test_tables_and_further_images(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a.fits"]
 
 
+@pytest.mark.parametrize("compression", ["none", "lossless"])
+def test_further_tables(tmp_path: Path, compression: str) -> None:
+    path = tmp_path / "a.fits"
+    table = Table({"rule": ["one", "big"], "where": ["\u00fc.fits", "b"], "x": [1.5, np.nan]})
+    how: dict[str, Any] = {"compression": compression, "extra_tables": {"artifacts": table}}
+    io.write(path, make_exposure(), inputs_table=table, **how)
+    with fits.open(path) as hdus:
+        hdus.verify("exception")
+        for name in ("INPUTS", "ARTIFACTS"):
+            assert list(hdus[name].data["where"]) == ["\\xfc.fits", "b"]
+            np.testing.assert_array_equal(hdus[name].data["x"], [1.5, np.nan])
+    assert table["where"][0] == "\u00fc.fits"
+    with pytest.raises(OptionError, match="'INPUTS': the name is taken"):
+        io.write(tmp_path / "b.fits", make_exposure(), extra_tables={"inputs": table})
+    assert os.listdir(tmp_path) == ["a.fits"]
+
+
 @pytest.mark.parametrize("compression", ["none", "rice16"])
 def test_tiles_give_the_same_file_as_one_write(tmp_path: Path, compression: str) -> None:
     exposure = make_exposure()

@@ -78,6 +78,8 @@ class TileWriter:
     ----------
     inputs_table : Table or None
         Table of the inputs; may be set until the block ends.
+    extra_tables : dict of str to Table
+        Further tables by name; likewise.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class TileWriter:
     ) -> None:
         self.box = info.box
         self.inputs_table = info.inputs if isinstance(info.inputs, Table) else None
+        self.extra_tables: dict[str, Table] = {}
         self._info = info
         self._file = file
         # One infinity spoils the quantisation of its whole tile.
@@ -177,10 +180,20 @@ class TileWriter:
         self._file.seek(0, os.SEEK_END)
         for hdu in part_hdus(self._info):
             self._file.write(_hdu_bytes(hdu))
-        if self.inputs_table is not None:
-            hdu = fits.table_to_hdu(self.inputs_table)
-            hdu.name = "INPUTS"
-            self._file.write(_hdu_bytes(hdu))
+        inputs = {} if self.inputs_table is None else {"INPUTS": self.inputs_table}
+        for name, table in {**inputs, **self.extra_tables}.items():
+            self._file.write(_hdu_bytes(_table_hdu(table, name)))
+
+
+def _table_hdu(table: Table, name: str) -> fits.BinTableHDU:
+    """Extension HDU of a table; letters that FITS does not know are written as escapes."""
+    plain = table.copy(copy_data=False)
+    for column in table.itercols():
+        if column.dtype.kind == "U":
+            plain[column.name] = np.char.encode(column.data, "ascii", "backslashreplace")
+    hdu = fits.table_to_hdu(plain)
+    hdu.name = name
+    return hdu
 
 
 def _check_extra(names: tuple[str, ...], dtypes: Mapping[str, npt.DTypeLike]) -> None:
@@ -287,6 +300,7 @@ def write(
     provenance: Mapping[str, Any] | None = None,
     inputs_table: Table | None = None,
     extra_images: Mapping[str, Image] | None = None,
+    extra_tables: Mapping[str, Table] | None = None,
 ) -> None:
     """Write an exposure: IMAGE, MASK and VARIANCE HDUs as the Rubin pipelines read them.
 
@@ -308,6 +322,8 @@ def write(
         HDU INPUTS.
     extra_images : mapping of str to Image, optional
         Further HDUs of the same box, by name.
+    extra_tables : mapping of str to Table, optional
+        Further tables, by name.
 
     Raises
     ------
@@ -322,6 +338,10 @@ def write(
     """
     check_output(path, overwrite=overwrite)
     extra = dict(extra_images or {})
+    tables = {name.upper(): table for name, table in (extra_tables or {}).items()}
+    taken = tables.keys() & {*_PLANES, *_TABLES, *map(str.upper, extra)}
+    if taken:
+        raise OptionError(f"extra table {min(taken)!r}: the name is taken")
     with writer(
         path,
         replace(exposure.info, planes=exposure.mask.planes),
@@ -331,4 +351,5 @@ def write(
         inputs_table=inputs_table,
         extra_images={name: image.array.dtype for name, image in extra.items()},
     ) as tiles:
+        tiles.extra_tables.update(tables)
         tiles.write_tile(exposure.box, exposure.masked_image, extra)
