@@ -14,7 +14,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import deepcoadd
 from deepcoadd import Box, Exposure, MaskedImage, MaskPlanes
-from deepcoadd.coadd import ArtifactCoadd, AssembleOptions, SafeClipOptions, assemble, safe_clip
+from deepcoadd.coadd import (
+    ArtifactCoadd,
+    AssembleOptions,
+    SafeClipOptions,
+    assemble,
+    prepare,
+    safe_clip,
+)
 from deepcoadd.errors import NoWorkError, OptionError, PsfGenerationError, ShapeError
 from deepcoadd.psf import GaussianPsf
 from deepcoadd.refs import ExposureRef
@@ -364,3 +371,20 @@ def test_progress_is_reported() -> None:
     run(inputs, progress=lambda done, total, label: labels.append(label))
     seen = list(dict.fromkeys(labels))
     assert seen == ["weighing", "stacking", "finding artifacts", "leaving out artifacts"]
+
+
+def test_a_plan_gives_the_same() -> None:
+    inputs = visits(5)
+    add_square(inputs[2])
+    plan = prepare(inputs, weights=[1.0] * 5, options=PLAIN)
+    made, expected = safe_clip(plan, options=NEVER), run(inputs)
+    assert made.n_artifact_pixels > 0
+    same_planes(made, expected)
+    assert made.options == expected.options
+    with pytest.raises(OptionError, match="leave them out"):
+        safe_clip(plan, SQUARE)
+    masked = prepare(
+        inputs, options=PLAIN, alternate_masks=[{"CR": [SpanSet.from_box(SQUARE)]}] * 5
+    )
+    with pytest.raises(OptionError, match="alternate_masks"):
+        safe_clip(masked)

@@ -18,6 +18,7 @@ from deepcoadd.coadd._assemble import Finisher
 from deepcoadd.coadd._bright_objects import BrightObject
 from deepcoadd.coadd._decisions import ArtifactCoadd, Decision, decision_table, input_labels
 from deepcoadd.coadd._difference import FEWEST, Difference, build_difference_image, psf_of
+from deepcoadd.coadd._options import AssembleOptions
 from deepcoadd.coadd._prepare import CoaddPlan, Progress, prepare
 from deepcoadd.coadd._recompute import recompute
 from deepcoadd.coadd._safe_clip_detect import decisions_about_big, detect_clip, detect_clip_big
@@ -32,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 def safe_clip(
-    inputs: Iterable[Any],
+    inputs: Iterable[Any] | CoaddPlan,
     box: Box | None = None,
     *,
     weights: Sequence[float] | None = None,
@@ -52,9 +53,10 @@ def safe_clip(
 
     Parameters
     ----------
-    inputs : iterable of Exposure, MaskedImage or WarpRef
+    inputs : iterable of Exposure, MaskedImage or WarpRef; or CoaddPlan
         Warps on one grid, float32 images and variances, int32 masks, of which DETECTED tells what
-        was found on them alone. At least three, else nothing is ever left out.
+        was found on them alone. At least three, else nothing is ever left out. A plan of
+        `prepare` brings box, weights, ``options.assemble``, scalers and wcs.
     box : Box, optional
         Pixels of the coadd; the hull of the inputs when left out.
     weights : sequence of float, optional
@@ -88,16 +90,23 @@ def safe_clip(
     """
     started = time.perf_counter()
     options = SafeClipOptions() if options is None else options
-    plan = prepare(
-        inputs,
-        box,
-        weights=weights,
-        # Half of the budget is for the difference image and what finds footprints in it.
-        options=replace(options.assemble, max_memory=max(1, options.assemble.max_memory // 2)),
-        scalers=scalers,
-        wcs=wcs,
-        progress=progress,
-    )
+    if isinstance(inputs, CoaddPlan):
+        if any(part is not None for part in (box, weights, scalers, wcs)):
+            raise OptionError("a CoaddPlan brings box, weights, scalers and wcs; leave them out")
+        if any(inputs.alternate_masks):
+            raise OptionError("alternate_masks of the CoaddPlan: must be empty, they are made here")
+        options = replace(options, assemble=inputs.options)
+        plan = replace(inputs, options=_half(inputs.options))
+    else:
+        plan = prepare(
+            inputs,
+            box,
+            weights=weights,
+            options=_half(options.assemble),
+            scalers=scalers,
+            wcs=wcs,
+            progress=progress,
+        )
     finish = Finisher(plan, bright_objects, whole=True)
     _check_width(plan, sigma)
     difference = build_difference_image(plan, progress=progress)
@@ -117,6 +126,11 @@ def safe_clip(
         result.n_artifact_pixels,
     )
     return result
+
+
+def _half(options: AssembleOptions) -> AssembleOptions:
+    """Options with half of the budget; the rest is for finding footprints in the difference."""
+    return replace(options, max_memory=max(1, options.max_memory // 2))
 
 
 def _check_width(plan: CoaddPlan, sigma: float | None) -> None:
