@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from deepcoadd._core.mask import count_set
 from deepcoadd.coadd._alternate import one_span_set
 from deepcoadd.coadd._assemble import assemble
 from deepcoadd.coadd._prepare import CoaddPlan, Progress
@@ -104,7 +102,7 @@ class _BothMeans:
         stack_tile(replace(work, options=self._clipped_options, out=clipped))
         part = self.pixels[work.box]
         _subtract(work, clipped, part)
-        self.stored.append(_stored(work.pixels))
+        self.stored.append(_stored(work))
         return totals
 
 
@@ -121,14 +119,14 @@ def _subtract(work: TileWork, clipped: StackPlanes, out: MaskedImage) -> None:
     np.bitwise_or(mean.mask.array, clipped.mask, out=out.mask.array)
 
 
-def _stored(pixels: Sequence[MaskedImage | None]) -> SpanSet:
-    """Pixels of a tile at which the mask of any input has CLIPPED."""
-    sets = [
-        SpanSet.from_mask(one.mask, "CLIPPED")
-        for one in pixels
-        if one is not None and count_set(one.mask.array, one.planes.bitmask("CLIPPED"))
-    ]
-    return one_span_set(sets)
+def _stored(work: TileWork) -> SpanSet:
+    """Pixels of a combined tile at which the mask of any input has CLIPPED."""
+    bit = work.rules.planes.bitmask("CLIPPED")
+    if not work.rules.remove & bit:
+        # A mean clips nothing, so the plane is there because of an input, good or not.
+        return SpanSet.from_mask(work.masked_image.mask, bit)
+    masks = [one.mask for one in work.pixels if one is not None]
+    return one_span_set([SpanSet.from_mask(mask, bit) for mask in masks])
 
 
 def _warn_of_few(mean: CoaddResult) -> None:
