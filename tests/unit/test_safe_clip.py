@@ -28,7 +28,6 @@ from deepcoadd.refs import ExposureRef
 from deepcoadd.spans import SpanSet
 
 PLAIN = AssembleOptions(statistic="MEAN", sigma_clip=1.5, n_iter=3, unit=None, interpolate=None)
-WITH_CLIPPED = replace(PLAIN, bad_planes=(*PLAIN.bad_planes, "CLIPPED"))
 NEVER = SafeClipOptions(assemble=PLAIN, detect_on_warps="never")
 AUTO = SafeClipOptions(assemble=PLAIN)
 SHAPE = (100, 110)
@@ -229,13 +228,20 @@ def test_artifact_at_the_border() -> None:
     assert result.decisions["x0"].min() == START[1]
 
 
-def test_everything_stored_in_masks_survives_the_shortcut() -> None:
+@pytest.mark.parametrize("removed", [("NOT_DEBLENDED",), ("CLIPPED", "EDGE"), ()])
+@pytest.mark.parametrize("bad", [PLAIN.bad_planes, ("NO_DATA", "CLIPPED"), ("SAT",)])
+def test_everything_stored_in_masks_survives_the_shortcut(
+    removed: tuple[str, ...], bad: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The coadd made again around artifacts only has the bits of one made at once (14.2)."""
+    monkeypatch.setattr("deepcoadd.coadd._recompute._ROWS", 3)  # so that most blocks stay
+    monkeypatch.setattr("deepcoadd.coadd._recompute._COLUMNS", 5)
     inputs = visits(6)
     for k, visit in enumerate(inputs):
         rng = np.random.default_rng(k)
         for plane in ("BAD", "SAT", "EDGE", "CLIPPED", "SUSPECT", "NOT_DEBLENDED"):
-            visit.mask.set(plane, rng.random(SHAPE) < 0.03)
+            share = 0.001 if plane == "CLIPPED" else 0.03
+            visit.mask.set(plane, rng.random(SHAPE) < share)
         visit.image.array[rng.random(SHAPE) < 0.02] = np.nan
         visit.variance.array[...] = 1.0 + rng.random(SHAPE)
     add_square(inputs[1])
@@ -243,11 +249,12 @@ def test_everything_stored_in_masks_survives_the_shortcut() -> None:
     refs = [ExposureRef(visit, {"visit": 7 * k}) for k, visit in enumerate(inputs)]
     refs[4] = ExposureRef(inputs[4][small], {"visit": 28})
     weights = [1.0, 0.3, 2.0, 1.5, 0.7, 1.1]
-    options = replace(PLAIN, maps=("weight", "exposure_time", "date"))
+    maps = ("weight", "exposure_time", "date")
+    options = replace(PLAIN, maps=maps, remove_planes=removed, bad_planes=bad)
     result = safe_clip(refs, weights=weights, options=replace(NEVER, assemble=options))
     assert clipped(result)[1]
     masks = result.artifact_masks
-    final = replace(options, bad_planes=WITH_CLIPPED.bad_planes)
+    final = replace(options, bad_planes=(*bad, "CLIPPED"))
     full = assemble(refs, weights=weights, options=final, alternate_masks=masks)
     same_planes(result, full)
     assert result.noise == full.noise
