@@ -17,13 +17,13 @@ use crate::simd::dispatch;
 
 /// All bits where the condition holds.
 #[inline(always)]
-fn mask_of(condition: bool) -> u32 {
+pub(super) fn mask_of(condition: bool) -> u32 {
     u32::from(condition).wrapping_neg()
 }
 
 /// `a` where the mask has all bits, `b` where it has none.
 #[inline(always)]
-fn select(mask: u32, a: f32, b: f32) -> f32 {
+pub(super) fn select(mask: u32, a: f32, b: f32) -> f32 {
     f32::from_bits(a.to_bits() & mask | b.to_bits() & !mask)
 }
 

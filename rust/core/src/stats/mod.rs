@@ -6,6 +6,7 @@
 mod clip;
 mod fast;
 mod lanes;
+mod large;
 mod network;
 mod pixel;
 mod plain;
@@ -15,6 +16,7 @@ mod select;
 mod single;
 mod stack;
 mod sums;
+mod tally;
 mod weighted;
 
 pub use pixel::Pixel;

@@ -297,6 +297,12 @@ fn order_statistics(kept: &[f32], some: &[f32], ranks: &[usize]) -> Vec<f32> {
         .collect()
 }
 
+/// Quartiles of an image, whatever its samples are; `n` of them are good.
+pub(super) fn quartiles_of(input: &ImageInput<f32>, bad_bits: i32, n: usize) -> [f64; 3] {
+    let copied = copy(input, bad_bits);
+    quartiles(&copied.kept, &spread(&copied.kept), n)
+}
+
 fn quartiles(kept: &[f32], some: &[f32], n: usize) -> [f64; 3] {
     let places = [0.25, 0.5, 0.75].map(|fraction| position(fraction, n));
     let ranks: Vec<usize> = places

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Statistics of one image.
 
+use super::large;
 use super::pixel::Pixel;
 use super::plain;
 use super::props::{ErrorMode, Options, Property};
@@ -35,7 +36,13 @@ impl Measurable for f64 {}
 
 impl Measurable for f32 {
     fn plain(input: &ImageInput<Self>, property: Property, options: &Options) -> Option<Summary> {
-        plain::can(input, options).then(|| plain::statistics(input, property, options))
+        plain::can(input, options).then(|| {
+            if large::worthwhile(input) {
+                large::statistics(input, property, options)
+            } else {
+                plain::statistics(input, property, options)
+            }
+        })
     }
 }
 

@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Statistics of one large unweighted `f32` image in one reading of its pixels.
+//!
+//! A sorted sample of the pixels tells beforehand, with room for its errors, where the quartiles
+//! are and which samples every clipping pass will keep. While the image is read, the samples near
+//! the quartiles and those that a pass may leave out are noted and all others only counted and
+//! summed. What was noted makes the result exact; where the sample has misled, the image is read
+//! again. Blocks of rows are summed lane by lane and added in order, so that threads do not change
+//! a bit.
+
+use super::clip::Passes;
+use super::plain::quartiles_of;
+use super::props::{Options, Property};
+use super::sample::Summary;
+use super::select::{between, position};
+use super::single::ImageInput;
+use super::tally::{CHUNK, Limits, Tally, tally_all, tally_core};
+use super::weighted::Moments;
+use crate::par;
+use ndarray::ArrayView1;
+
+/// Samples from which on an image is large: the reading costs more than the sample.
+const LARGE: usize = 1 << 17;
+/// Samples of a block.
+const BLOCK: usize = 1 << 16;
+/// Every finite sample.
+const ALL: (f32, f32) = (-f32::MAX, f32::MAX);
+/// No sample.
+const NONE: (f32, f32) = (f32::INFINITY, f32::NEG_INFINITY);
+
+/// Whether the image is large enough, and its rows long enough to be read in chunks.
+pub(super) fn worthwhile(input: &ImageInput<f32>) -> bool {
+    input.values.len() >= LARGE && input.values.ncols() >= CHUNK
+}
+
+/// Values and mask words of a row, or of a part of one.
+type Line<'a> = (&'a [f32], Option<&'a [i32]>);
+
+fn line<'a>(input: &'a ImageInput<f32>, y: usize) -> Line<'a> {
+    // Rows are slices, or this path would not have been chosen.
+    let words = input.mask.as_ref().map(|mask| slice(mask.row(y)));
+    (slice(input.values.row(y)), words)
+}
+
+fn slice<T>(row: ArrayView1<'_, T>) -> &[T] {
+    row.to_slice().unwrap_or_default()
+}
+
+fn part((values, words): Line<'_>, start: usize, end: usize) -> Line<'_> {
+    (&values[start..end], words.map(|words| &words[start..end]))
+}
+
+/// The image in blocks of whole rows, or of parts of very long ones.
+fn blocks<'a>(input: &'a ImageInput<f32>) -> Vec<Vec<Line<'a>>> {
+    let (height, width) = input.values.dim();
+    if width > BLOCK {
+        let starts = (0..height).flat_map(|y| (0..width).step_by(BLOCK).map(move |x| (y, x)));
+        return starts
+            .map(|(y, x)| vec![part(line(input, y), x, width.min(x + BLOCK))])
+            .collect();
+    }
+    let rows = BLOCK / width;
+    (0..height)
+        .step_by(rows)
+        .map(|y| (y..height.min(y + rows)).map(|y| line(input, y)).collect())
+        .collect()
+}
+
+/// What one reading of the image, or of a block, gives; see [`Tally`].
+#[derive(Debug, Clone)]
+struct Reading {
+    n: usize,
+    n_core: usize,
+    s1: f64,
+    s2: f64,
+    up_to: [usize; 3],
+    below: [usize; 3],
+    low: f32,
+    high: f32,
+    or_mask: i32,
+    any_mask: i32,
+    /// Noted samples, in the order of the image.
+    noted: Vec<f32>,
+}
+
+impl Reading {
+    fn of(tally: &Tally, noted: Vec<f32>) -> Self {
+        let count = |lanes: &[u32]| lanes.iter().map(|&n| n as usize).sum::<usize>();
+        let total = |lanes: &[f64]| lanes.iter().fold(0.0, |a, b| a + b);
+        let or = |lanes: &[i32]| lanes.iter().fold(0, |a, b| a | b);
+        Self {
+            n: count(&tally.n),
+            n_core: count(&tally.n_core),
+            s1: total(&tally.s1),
+            s2: total(&tally.s2),
+            below: std::array::from_fn(|i| count(&tally.below[i])),
+            up_to: std::array::from_fn(|i| count(&tally.up_to[i])),
+            low: tally.low.iter().copied().fold(f32::INFINITY, f32::min),
+            high: tally.high.iter().copied().fold(f32::NEG_INFINITY, f32::max),
+            or_mask: or(&tally.or_mask),
+            any_mask: or(&tally.any_mask),
+            noted,
+        }
+    }
+
+    fn add(&mut self, next: Self) {
+        self.n += next.n;
+        self.n_core += next.n_core;
+        self.s1 += next.s1;
+        self.s2 += next.s2;
+        for i in 0..3 {
+            self.below[i] += next.below[i];
+            self.up_to[i] += next.up_to[i];
+        }
+        (self.low, self.high) = (self.low.min(next.low), self.high.max(next.high));
+        self.or_mask |= next.or_mask;
+        self.any_mask |= next.any_mask;
+        self.noted.extend(next.noted);
+    }
+
+    /// Moments of the samples in the core.
+    fn moments(&self, shift: f32) -> Moments {
+        let n = self.n_core as f64;
+        Moments {
+            n,
+            shift: f64::from(shift),
+            s0: n,
+            s00: n,
+            s1: self.s1,
+            s2: self.s2,
+            sv: f64::NAN,
+        }
+    }
+}
+
+/// Reads the image; brackets are looked at only if they are wanted.
+fn read(input: &ImageInput<f32>, limits: &Limits, brackets: bool) -> Reading {
+    let parts = par::map(blocks(input), |lines| read_block(&lines, limits, brackets));
+    let mut all = Reading::of(&Tally::EMPTY, Vec::new());
+    for part in parts {
+        all.add(part);
+    }
+    all
+}
+
+fn read_block(lines: &[Line], limits: &Limits, brackets: bool) -> Reading {
+    let mut tally = Tally::EMPTY;
+    let (mut notes, mut noted) = ([0; CHUNK], Vec::new());
+    let mut take = |values: &[f32; CHUNK], words: &[i32; CHUNK]| {
+        if brackets {
+            tally_all(values, words, limits, &mut tally, &mut notes);
+            collect(values, &notes, &mut noted);
+        } else {
+            tally_core(values, words, limits, &mut tally, &mut notes);
+        }
+    };
+    let no_words = [0; CHUNK];
+    for &(values, words) in lines {
+        let (chunks, rest) = values.as_chunks::<CHUNK>();
+        let (word_chunks, word_rest) = words.unwrap_or_default().as_chunks::<CHUNK>();
+        for (i, chunk) in chunks.iter().enumerate() {
+            take(chunk, word_chunks.get(i).unwrap_or(&no_words));
+        }
+        if !rest.is_empty() {
+            let (mut last, mut last_words) = ([f32::INFINITY; CHUNK], no_words);
+            last[..rest.len()].copy_from_slice(rest);
+            last_words[..word_rest.len()].copy_from_slice(word_rest);
+            take(&last, &last_words);
+        }
+    }
+    Reading::of(&tally, noted)
+}
+
+/// Appends the samples whose note is not 0. Few are, so eight notes are looked at together.
+fn collect(values: &[f32; CHUNK], notes: &[u8; CHUNK], noted: &mut Vec<f32>) {
+    let (eights, _) = notes.as_chunks::<8>();
+    for (i, eight) in eights.iter().enumerate() {
+        let mut bits = u64::from_le_bytes(*eight) & 0x0101_0101_0101_0101;
+        while bits != 0 {
+            noted.push(values[8 * i + bits.trailing_zeros() as usize / 8]);
+            bits &= bits - 1;
+        }
+    }
+}
+
+/// Good samples spread over the image, in order of size; at least one if there is any.
+fn spread(input: &ImageInput<f32>, bad_bits: i32) -> Vec<f32> {
+    let (height, width) = input.values.dim();
+    let size = height * width;
+    let mut step = (size >> 17).max(16) | 1;
+    // Not the same columns in each row.
+    while width.is_multiple_of(step) {
+        step += 2;
+    }
+    let mut some = Vec::with_capacity(size / step + 1);
+    let mut start = 0;
+    for y in 0..height {
+        let (values, words) = line(input, y);
+        let mut x = start;
+        while x < width {
+            if values[x].is_finite() && words.is_none_or(|words| words[x] & bad_bits == 0) {
+                some.push(values[x]);
+            }
+            x += step;
+        }
+        start = x - width;
+    }
+    some.sort_unstable_by(f32::total_cmp);
+    some
+}
+
+/// A good sample, if there is one.
+fn first(input: &ImageInput<f32>, bad_bits: i32) -> Option<f32> {
+    (0..input.values.nrows()).find_map(|y| {
+        let (values, words) = line(input, y);
+        let good = |&x: &usize| {
+            values[x].is_finite() && words.is_none_or(|words| words[x] & bad_bits == 0)
+        };
+        (0..values.len()).find(good).map(|x| values[x])
+    })
+}
+
+/// Quartile number `i` (0, 1, 2) of sorted samples.
+fn sorted_quartile(sorted: &[f32], i: usize) -> f64 {
+    let (index, share) = position(0.25 * (i + 1) as f64, sorted.len());
+    let next = sorted[(index + 1).min(sorted.len() - 1)];
+    between(f64::from(sorted[index]), f64::from(next), share)
+}
+
+/// An interval that holds quartile number `i` of the image: the ranks of the sample five standard
+/// deviations up and down (one image in 600,000 is outside, and is read again).
+fn bracket(sorted: &[f32], i: usize) -> (f32, f32) {
+    let fraction = 0.25 * (i + 1) as f64;
+    let n = sorted.len() as f64;
+    let reach = 5.0 * (fraction * (1.0 - fraction) * n).sqrt() + 2.0;
+    let (start, end) = (fraction * n - reach, fraction * n + reach);
+    let low = (start >= 0.0).then(|| sorted[start as usize]);
+    let high = (end < n).then(|| sorted[end as usize]);
+    (low.unwrap_or(ALL.0), high.unwrap_or(ALL.1))
+}
+
+/// An interval that every pass is sure to keep, from the passes over the sample: three in a
+/// hundred narrower than these.
+fn sure_core(sorted: &[f32], options: &Options) -> (f32, f32) {
+    const SHRUNK: f64 = 0.97;
+    let n = sorted.len() as f64;
+    let [lower, median, upper] = std::array::from_fn(|i| sorted_quartile(sorted, i));
+    let all = sorted_moments(sorted, median);
+    let mut passes = Passes::new((median, upper - lower), options);
+    let (mut start, mut end) = (f64::from(ALL.0), f64::from(ALL.1));
+    for _ in 0..options.n_iter {
+        if !passes.advance(n, options) {
+            break;
+        }
+        let (c, h) = (passes.centre, passes.half_width);
+        (start, end) = (start.max(c - SHRUNK * h), end.min(c + SHRUNK * h));
+        let (low, high) = interval(c, h);
+        let kept = sorted.partition_point(|&x| x < low)..sorted.partition_point(|&x| x <= high);
+        passes.take(sorted_moments(&sorted[kept], median), &all);
+    }
+    if start <= end {
+        (start as f32, end as f32)
+    } else {
+        NONE
+    }
+}
+
+fn sorted_moments(sorted: &[f32], shift: f64) -> Moments {
+    let (mut s1, mut s2) = (0.0, 0.0);
+    for &x in sorted {
+        let d = f64::from(x) - shift;
+        s1 += d;
+        s2 += d * d;
+    }
+    let n = sorted.len() as f64;
+    Moments {
+        shift,
+        s1,
+        s2,
+        ..Moments::counted(n)
+    }
+}
+
+/// The smallest and the largest sample x with |x - c| <= h, for h <= `f64::MAX`.
+fn interval(c: f64, h: f64) -> (f32, f32) {
+    let kept = |&x: &f32| (f64::from(x) - c).abs() <= h;
+    let low = ((c - h) as f32).max(ALL.0);
+    let high = ((c + h) as f32).min(ALL.1);
+    let (low, high) = (
+        [low, low.next_up()].into_iter().find(kept),
+        [high, high.next_down()].into_iter().find(kept),
+    );
+    low.zip(high).unwrap_or(NONE)
+}
+
+/// One statistics request.
+struct Request<'a, 'i> {
+    input: &'a ImageInput<'i, f32>,
+    options: &'a Options,
+    limits: Limits,
+    /// The reading with the limits.
+    reading: Reading,
+    /// Moments of all good samples; unknown before they are needed.
+    all: Option<Moments>,
+}
+
+impl Request<'_, '_> {
+    /// Moments of the samples between two, read for the purpose.
+    fn moments_within(&self, core: (f32, f32)) -> Moments {
+        let limits = Limits {
+            core,
+            ..self.limits
+        };
+        read(self.input, &limits, false).moments(limits.shift)
+    }
+
+    fn all(&mut self) -> Moments {
+        let known = self.all.take().unwrap_or_else(|| {
+            if self.reading.n_core == self.reading.n {
+                self.reading.moments(self.limits.shift)
+            } else {
+                self.moments_within(ALL)
+            }
+        });
+        *self.all.insert(known)
+    }
+
+    fn quartiles(&self) -> [f64; 3] {
+        let n = self.reading.n;
+        let mut ends = None;
+        let mut quartile = |i: usize| {
+            let (index, share) = position(0.25 * (i + 1) as f64, n);
+            let next = (index + 1).min(n - 1);
+            let (start, end) = self.limits.brackets[i];
+            let noted = self.reading.noted.iter().copied();
+            let mut inside: Vec<f32> = noted.filter(|&x| start < x && x < end).collect();
+            let low = self.order_statistic(i, index, &mut inside, &mut ends)?;
+            let high = self.order_statistic(i, next, &mut inside, &mut ends)?;
+            Some(between(f64::from(low), f64::from(high), share))
+        };
+        match [quartile(0), quartile(1), quartile(2)] {
+            [Some(lower), Some(median), Some(upper)] => [lower, median, upper],
+            _ => quartiles_of(self.input, self.options.bad_bits, n),
+        }
+    }
+
+    /// The sample of a rank, if it is in bracket `i` with the noted samples `inside`. Samples equal
+    /// to an end of a bracket are not noted, for they may be many: they are counted in a reading of
+    /// their own, `ends`.
+    fn order_statistic(
+        &self,
+        i: usize,
+        rank: usize,
+        inside: &mut [f32],
+        ends: &mut Option<Reading>,
+    ) -> Option<f32> {
+        let (low, high) = self.limits.brackets[i];
+        let (start, end) = (self.reading.up_to[i], self.reading.below[i]);
+        if (start..end).contains(&rank) {
+            let (_, &mut found, _) = inside.select_nth_unstable_by(rank - start, f32::total_cmp);
+            return Some(found);
+        }
+        let ends = ends.get_or_insert_with(|| {
+            let limits = Limits {
+                note_tail: 0,
+                note_brackets: 0,
+                brackets: self
+                    .limits
+                    .brackets
+                    .map(|(low, high)| (low.next_down(), high.next_up())),
+                ..self.limits
+            };
+            read(self.input, &limits, true)
+        });
+        if (ends.up_to[i]..start).contains(&rank) {
+            Some(low)
+        } else {
+            (end..ends.below[i]).contains(&rank).then_some(high)
+        }
+    }
+
+    /// Runs the passes: the core, and what each keeps of the samples noted outside.
+    fn clip(&mut self, quartiles: (f64, f64)) -> Passes {
+        let (start, end) = self.limits.core;
+        let tail: Vec<f64> = self
+            .reading
+            .noted
+            .iter()
+            .filter(|&&x| x < start || x > end)
+            .map(|&x| f64::from(x))
+            .collect();
+        let n = self.reading.n as f64;
+        let mut passes = Passes::new(quartiles, self.options);
+        for _ in 0..self.options.n_iter {
+            if !passes.advance(n, self.options) {
+                break;
+            }
+            let (c, h) = (passes.centre, passes.half_width);
+            let kept = |x: f64| (x - c).abs() <= h;
+            let whole = start <= end && kept(f64::from(start)) && kept(f64::from(end));
+            let pass = if whole {
+                let mut pass = self.reading.moments(self.limits.shift);
+                for &x in tail.iter().filter(|&&x| kept(x)) {
+                    let d = x - pass.shift;
+                    pass.n += 1.0;
+                    pass.s1 += d;
+                    pass.s2 += d * d;
+                }
+                (pass.s0, pass.s00) = (pass.n, pass.n);
+                pass
+            } else {
+                self.moments_within(interval(c, h))
+            };
+            let all = if pass.n == n {
+                self.all()
+            } else {
+                Moments::counted(n)
+            };
+            passes.take(pass, &all);
+        }
+        passes
+    }
+}
+
+/// Statistics of an image that is [`worthwhile`] and for which [`super::plain::can`] holds.
+pub(super) fn statistics(
+    input: &ImageInput<f32>,
+    property: Property,
+    options: &Options,
+) -> Summary {
+    let bad_bits = options.bad_bits;
+    let quantiles = property.needs_quantiles();
+    let mut some = spread(input, bad_bits);
+    if some.is_empty() {
+        some.extend(first(input, bad_bits));
+    }
+    let clips = property.needs_clipping() && !some.is_empty();
+    let core = if clips {
+        sure_core(&some, options)
+    } else {
+        ALL
+    };
+    let brackets = if quantiles && !some.is_empty() {
+        std::array::from_fn(|i| bracket(&some, i))
+    } else {
+        [NONE; 3]
+    };
+    let limits = Limits {
+        bad_bits,
+        shift: some.get(some.len() / 2).copied().unwrap_or(0.0),
+        core,
+        note_tail: if core.0 <= core.1 { u32::MAX } else { 0 },
+        brackets,
+        note_brackets: u32::MAX,
+    };
+    let reading = read(input, &limits, quantiles);
+    let n = reading.n;
+    let mut request = Request {
+        input,
+        options,
+        limits,
+        reading,
+        all: None,
+    };
+    let (mut median, mut iqr) = (f64::NAN, f64::NAN);
+    if n > 0 && quantiles {
+        let [lower, middle, upper] = request.quartiles();
+        (median, iqr) = (middle, upper - lower);
+    }
+    let passes = property
+        .needs_clipping()
+        .then(|| request.clip((median, iqr)));
+    if property.needs_moments() {
+        request.all();
+    }
+    let all = request.all.unwrap_or(Moments::counted(n as f64));
+    let reading = &request.reading;
+    let extreme = |x: f32| if n == 0 { f64::NAN } else { f64::from(x) };
+    Summary {
+        n_point: n,
+        n_masked: input.values.len() - n,
+        or_mask: reading.or_mask,
+        any_mask: reading.any_mask,
+        error_mode: options.error_mode,
+        moments: all,
+        median,
+        iqr,
+        clipped: passes
+            .map(|passes| passes.result(&all, (median, iqr), options, options.truncation())),
+        min: extreme(reading.low),
+        max: extreme(reading.high),
+    }
+}
