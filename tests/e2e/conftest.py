@@ -18,7 +18,9 @@ import pytest
 # The child limits itself, refuses imports that the base install lacks, and writes down its peak
 # memory (that of the process alone: what the parent sees would count the parent's pages).
 _LAUNCHER = """
-import json, os, sys
+import json, os, signal, sys
+# Where the tests run in the background, a shell has had interrupts ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 how = json.loads(os.environ["DEEPCOADD_TEST_LAUNCH"])
 for name in how["absent"]:
     sys.modules[name] = None  # neither imported nor found

@@ -95,6 +95,8 @@ def test_clipping_is_that_of_numpy(
 
 @given(samples, st.sampled_from([0.25, 2.0, 8.0]))
 def test_scaling_by_powers_of_two_is_exact(values: np.ndarray, k: float) -> None:
+    # A number near the smallest one loses bits when it is made smaller.
+    values = np.where(np.abs(values) < np.float32(1e-30), np.float32(0), values)
     one, other = numbers(values), numbers(values * np.float32(k))
     for name in ("MEAN", "MEDIAN", "IQRANGE", "MEANCLIP", "STDEVCLIP", "MIN", "MAX", "SUM"):
         np.testing.assert_array_equal(np.array(other[name]), k * np.array(one[name]))
