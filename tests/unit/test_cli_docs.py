@@ -14,7 +14,7 @@ from deepcoadd.cli._app import app
 from deepcoadd.cli._config import coadd_config
 from deepcoadd.cli._session import Session
 from deepcoadd.cli._settings import keys, read_toml, updated
-from deepcoadd.coadd import AssembleOptions
+from deepcoadd.coadd import AssembleOptions, SafeClipOptions
 from deepcoadd.testing.simulate import PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,7 +44,7 @@ def test_shown_commands_parse(line: str) -> None:
     if words[0] == "coadd":
         settings = made.params
         assert settings["files"] or settings["dump_config"]
-        coadd_config(None, settings["overrides"])
+        coadd_config(None, settings["overrides"], {"method": settings["method"] or "clipped"})
 
 
 def test_enough_commands_are_shown() -> None:
@@ -57,6 +57,7 @@ def test_enough_commands_are_shown() -> None:
 def test_settings_named_in_the_documentation_exist() -> None:
     text = (ROOT / "docs" / "command-line.md").read_text()
     known = set(keys(AssembleOptions)) | {"interpolate"}
+    known |= {f"safe_clip.{key}" for key in keys(SafeClipOptions, without=["assemble"])}
     for name in re.findall(r"`?-c (\w+(?:\.\w+)*)=", text):
         scene = name.split(".")[0] in PRESETS["clean"].__dataclass_fields__
         assert name in known or scene, name

@@ -16,6 +16,7 @@ from deepcoadd.errors import OptionError, OutputExistsError, ShapeError
 from deepcoadd.io._folder import atomic_folder
 from deepcoadd.noise import sample_noise
 from deepcoadd.refs import ExposureRef
+from deepcoadd.spans import SpanSet
 
 pytest.importorskip("matplotlib")
 
@@ -28,6 +29,7 @@ from deepcoadd.plot import (
     Preview,
     Report,
     ReportInput,
+    ReportTable,
     show_difference,
     show_mask,
     thumbnail,
@@ -96,6 +98,50 @@ def test_report_names_everything_and_its_pictures_are_not_blank(tmp_path: Path) 
         pixels = imread(page.parent / file)
         assert pixels[..., :3].std() > 0.01, file
     assert "http" not in text
+
+
+def test_report_shows_what_was_removed_and_further_tables(tmp_path: Path) -> None:
+    small = Preview.of(coadd().image)
+    removed = small.with_spans(
+        "CLIPPED", SpanSet.from_box(Box.from_shape((9, 8), start=(120, 230)))
+    )
+    inputs = [ReportInput("visit-<1>", {}, small, removed), ReportInput("visit-2", {}, small)]
+    tables = [
+        ReportTable(
+            "What <was> found", ("rule", "area"), [("one", "72")], "All & more.", "a%20b.csv"
+        ),
+        ReportTable("Plain", ("x",), [("1",)]),
+    ]
+    page = write_report(tmp_path / "report", report(inputs=inputs, tables=tables))
+    text = page.read_text()
+    for expected in (
+        "Left out of the inputs as artifacts",
+        "visit-&lt;1&gt;: 72 pixels",
+        "What &lt;was&gt; found",
+        '<p>All &amp; more. <a href="a%20b.csv">a b.csv</a></p>',
+        "<td>one</td><td>72</td>",
+    ):
+        assert expected in text
+    assert {p.name for p in page.parent.glob("removed-*.png")} == {"removed-001.png"}
+    drawn = imread(page.parent / "removed-001.png")[..., :3]
+    # Rows 100 to 189 of the parent frame are drawn upwards.
+    coloured = (drawn.max(axis=2) != drawn.min(axis=2))[::-1]
+    assert coloured[20:29, 30:38].all()
+    assert coloured.sum() == 72
+    write_report(page.parent, report(), overwrite=True)
+    assert list(page.parent.glob("removed-*.png")) == []
+    assert "Left out of the inputs" not in page.read_text()
+
+
+def test_planes_from_spans_replace_those_of_the_same_name() -> None:
+    before = Preview.of(coadd(), max_side=60)
+    spans = SpanSet.from_box(Box.from_shape((3, 1), start=(101, 200)))
+    after = before.with_spans("CLIPPED", spans | SpanSet.from_box(Box.from_shape((2, 2))))
+    assert before.counts["CLIPPED"] == 400
+    assert after.counts["CLIPPED"] == 3
+    assert np.argwhere(after.planes["CLIPPED"]).tolist() == [[0, 0], [1, 0]]
+    assert after.counts["NO_DATA"] == before.counts["NO_DATA"]
+    assert before.with_spans("CLIPPED", SpanSet()).planes.keys() == {"NO_DATA"}
 
 
 def test_report_goes_only_where_it_may(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +29,12 @@ from deepcoadd.cli._session import Session
 from deepcoadd.cli._settings import Text
 from deepcoadd.cli._sizes import format_size
 from deepcoadd.cli._summary import number, print_facts, print_rows
-from deepcoadd.coadd import MAPS, AssembleOptions
+from deepcoadd.cli._truth import TRUTH_HEAD, compare_with_truth, truth_files
+from deepcoadd.coadd import MAPS, ArtifactCoadd, AssembleOptions
 from deepcoadd.errors import OptionError
-from deepcoadd.io._atomic import check_output
+from deepcoadd.io._atomic import atomic_path, check_output
 from deepcoadd.io._folder import check_folder
+from deepcoadd.io._target import parse_target
 
 if TYPE_CHECKING:
     from deepcoadd.cli._quicklook import QuickLook
@@ -40,6 +43,7 @@ __all__ = ["command"]
 
 _METHOD_LINES = "\n".join(f"  {name:<10}{method.description}" for name, method in METHODS.items())
 _DEFAULTS = AssembleOptions()
+_WANTED = ("output", "report", "decisions", "truth", "overwrite")
 
 _HELP = f"""Coadd exposures that lie on one pixel grid.
 
@@ -53,12 +57,14 @@ Methods:
 {_METHOD_LINES}
 
 The output holds IMAGE, MASK, VARIANCE, NIMAGE (good inputs of each pixel), NCLIPPED (inputs that
-clipping left out), the maps asked for, and a table INPUTS. It appears complete or not at all.
+clipping left out), the maps asked for, and a table INPUTS; with safeclip also a table ARTIFACTS of
+what was left out, and why. It appears complete or not at all.
 
 \b
 Examples:
   deepcoadd coadd visit-*.fits -o coadd.fits
   deepcoadd coadd visit-*.fits -o coadd.fits --method mean --maps depth,weight --report report
+  deepcoadd coadd visit-*.fits -o coadd.fits --method safeclip --decisions artifacts.csv
   deepcoadd coadd ccd*.fits -o coadd.fits --weight '{{stem}}.weight.fits' --unit adu
   deepcoadd coadd ccd*.fits -o coadd.fits --noise estimate --unit none
   deepcoadd coadd stamps.fits -o coadd.fits --epochs image,weight --unit none
@@ -72,6 +78,12 @@ def _method_options(command: Any) -> Any:
     options = [
         click.option(
             "--method", type=click.Choice(list(METHODS)), help="See above.  [default: clipped]"
+        ),
+        click.option(
+            "--psf-sigma",
+            metavar="PIXELS",
+            help="Width of the PSF that safeclip smooths by; needed when no input has a PSF.  "
+            "[default: that of the inputs]",
         ),
         click.option(
             "--bad-planes",
@@ -115,7 +127,20 @@ def _method_options(command: Any) -> Any:
     type=click.Path(path_type=Path),
     help="Write a quick-look page with pictures, too (needs matplotlib).",
 )
-@overwrite_option("the output and the report")
+@click.option(
+    "--decisions",
+    metavar="FILE.csv",
+    type=click.Path(path_type=Path),
+    help="Write the table of artifacts as CSV, too (safeclip).",
+)
+@click.option(
+    "--truth",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Compare what was left out with the truth of simulated visits, as deepcoadd simulate "
+    "writes it into VISITS/truth (safeclip).",
+)
+@overwrite_option("the output, the table and the report")
 @_method_options
 @input_options
 @config_options
@@ -126,54 +151,122 @@ def command(
     session: Session,
     /,
     files: tuple[str, ...],
-    output: Path | None,
-    report: Path | None,
     config_file: Path | None,
     **flags: Any,
 ) -> int:
     """Coadd."""
     started = time.perf_counter()
-    overwrite, dump = flags.pop("overwrite"), flags.pop("dump_config")
-    threads, pairs = flags.pop("threads"), flags.pop("overrides")
+    dump, threads, pairs = (flags.pop(name) for name in ("dump_config", "threads", "overrides"))
+    wanted = {name: flags.pop(name) for name in _WANTED}
     config = coadd_config(config_file, pairs, _as_settings(flags))
     if dump:
         click.echo(config.to_toml(), nl=False)
         return 0
     if not files:
         raise click.UsageError("Missing argument 'FILES...': there is nothing to coadd.")
-    if output is None:
+    if wanted["output"] is None:
         raise click.UsageError("Missing option '-o' / '--output'.")
     if threads is not None:
         set_num_threads(threads)
-    check_output(output, overwrite=overwrite)
-    viewer = None if report is None else _quick_look(report, overwrite=overwrite)
-    refs, unreadable = open_inputs(files, config.run.input, output=output)
-    with session.progress() as progress:
-        product = make_coadd(
-            output,
-            refs,
-            unreadable,
-            config,
-            overwrite=overwrite,
-            progress=progress,
-            viewer=viewer,
-        )
-        summary = _summary(output, product, config)
-        summary["seconds"] = f"{time.perf_counter() - started:.1f}"
-        if viewer is not None and report is not None:
-            summary["report"] = str(report / "index.html")
-            viewer.write(
-                report,
-                f"Coadd {output.name}",
-                product,
-                refs,
-                config,
-                summary,
-                overwrite=overwrite,
-                progress=progress,
-            )
-    _print(session, product, summary)
+    _Run(session, config, started, **wanted)(files)
     return 0
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run: what is wanted, and how it is made."""
+
+    session: Session
+    config: CoaddConfig
+    started: float
+    output: Path
+    report: Path | None
+    decisions: Path | None
+    truth: Path | None
+    overwrite: bool
+
+    def __call__(self, files: Sequence[str]) -> None:
+        """Check the request, then make all that is wanted."""
+        check_output(self.output, overwrite=self.overwrite)
+        viewer = self._quick_look()
+        self._check_artifacts()
+        refs, unreadable = open_inputs(files, self.config.run.input, output=self.output)
+        self._check_decisions(files)
+        truths = None if self.truth is None else truth_files(self.truth, refs)
+        with self.session.progress() as progress:
+            product = make_coadd(
+                self.output,
+                refs,
+                unreadable,
+                self.config,
+                overwrite=self.overwrite,
+                progress=progress,
+                viewer=viewer,
+            )
+            summary = _summary(self.output, product, self.config)
+            counts: list[tuple[str, ...]] = []
+            if isinstance(product.result, ArtifactCoadd):
+                summary |= self._write_decisions(product.result)
+                if truths is not None:
+                    counts = compare_with_truth(product.result, refs, truths).rows()
+            summary["seconds"] = f"{time.perf_counter() - self.started:.1f}"
+            if viewer is not None and self.report is not None:
+                summary["report"] = str(self.report / "index.html")
+                viewer.write(
+                    self.report,
+                    f"Coadd {self.output.name}",
+                    product,
+                    refs,
+                    self.config,
+                    summary,
+                    decisions=self.decisions,
+                    truth=counts,
+                    overwrite=self.overwrite,
+                    progress=progress,
+                )
+        _print(self.session, product, summary, counts)
+
+    def _quick_look(self) -> QuickLook | None:
+        """Collector of a report that can be written, as far as can be known beforehand."""
+        if self.report is None:
+            return None
+        try:
+            from deepcoadd.cli._quicklook import QuickLook
+        except ImportError as error:
+            raise OptionError(
+                f'--report needs matplotlib: pip install "deepcoadd[plot]" ({error})'
+            ) from None
+        check_folder(self.report, overwrite=self.overwrite)
+        return QuickLook()
+
+    def _check_artifacts(self) -> None:
+        """Refuse what only methods that look for artifacts can give."""
+        for name, path in (("--decisions", self.decisions), ("--truth", self.truth)):
+            if path is not None and self.config.safe_clip is None:
+                which = ", ".join(key for key, method in METHODS.items() if method.safe_clip)
+                raise OptionError(
+                    f"{name}: method {self.config.run.method} does not look for artifacts; choose "
+                    f"--method {which}"
+                )
+
+    def _check_decisions(self, files: Sequence[str]) -> None:
+        """Refuse a table that cannot be written, or in the place of another file."""
+        if self.decisions is None:
+            return
+        check_output(self.decisions, overwrite=self.overwrite)
+        others = [self.output, *(parse_target(file).path for file in files)]
+        if self.decisions.resolve() in [other.resolve() for other in others]:
+            raise OptionError(
+                f"decisions {str(self.decisions)!r} is the output or one of the inputs"
+            )
+
+    def _write_decisions(self, result: ArtifactCoadd) -> dict[str, str]:
+        """Write the table of artifacts if it is wanted; returns what to say of it."""
+        if self.decisions is None:
+            return {}
+        with atomic_path(self.decisions, self.overwrite) as path:
+            result.decisions.write(path, format="ascii.csv")
+        return {"decisions": f"{self.decisions} ({len(result.decisions)} footprints)"}
 
 
 def _as_settings(flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,18 +278,6 @@ def _as_settings(flags: Mapping[str, Any]) -> dict[str, Any]:
     }
     nested = {name: given.pop(name) for name in INPUT_FLAGS if name in given}
     return {**given, "input": nested}
-
-
-def _quick_look(folder: Path, *, overwrite: bool) -> QuickLook:
-    """Collector of a report that can be written, as far as can be known beforehand."""
-    try:
-        from deepcoadd.cli._quicklook import QuickLook
-    except ImportError as error:
-        raise OptionError(
-            f'--report needs matplotlib: pip install "deepcoadd[plot]" ({error})'
-        ) from None
-    check_folder(folder, overwrite=overwrite)
-    return QuickLook()
 
 
 def _summary(output: Path, product: Product, config: CoaddConfig) -> dict[str, str]:
@@ -214,7 +295,9 @@ def _summary(output: Path, product: Product, config: CoaddConfig) -> dict[str, s
     n_estimated = sum(record.variance_estimated for record in result.inputs)
     if n_estimated:
         facts["variance estimated"] = f"for {n_estimated} inputs, from the scatter of their pixels"
-    if result.options.statistic == "MEANCLIP":
+    if isinstance(result, ArtifactCoadd):
+        facts["artifacts left out"] = _artifacts(result)
+    elif result.options.statistic == "MEANCLIP":
         facts["samples clipped"] = f"{100 * result.clipped_fraction:.3f} %"
     facts["noise measured"] = f"{number(noise.measured)}{unit}"
     facts["noise expected"] = (
@@ -227,10 +310,29 @@ def _summary(output: Path, product: Product, config: CoaddConfig) -> dict[str, s
     return facts
 
 
-def _print(session: Session, product: Product, summary: Mapping[str, str]) -> None:
+def _artifacts(result: ArtifactCoadd) -> str:
+    """How much was left out as artifacts."""
+    found = result.summary()
+    n = found["n_artifact_pixels"]
+    share = 100 * n / max(1, sum(record.box.area for record in result.inputs))
+    return (
+        f"{found['n_artifacts']} of {found['n_footprints']} footprints; {n} pixels of inputs "
+        f"({share:.3f} %)"
+    )
+
+
+def _print(
+    session: Session,
+    product: Product,
+    summary: Mapping[str, str],
+    truth: Sequence[tuple[str, ...]],
+) -> None:
     if session.quiet:
         return
     print_facts(session.stdout, summary)
+    if truth:
+        session.stdout.print()
+        print_rows(session.stdout, TRUTH_HEAD, truth)
     if product.skipped:
         rows = [(item.name, item.reason) for item in product.skipped]
         session.stdout.print()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,12 +11,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from astropy.table import Table
 
 from deepcoadd import __version__
 from deepcoadd.cli._config import CoaddConfig
 from deepcoadd.cli._session import ProgressCallback
+from deepcoadd.cli._sizes import format_size
 from deepcoadd.cli._toml import plain
 from deepcoadd.coadd import (
+    ArtifactCoadd,
     BrightObject,
     CoaddPlan,
     CoaddResult,
@@ -24,8 +28,9 @@ from deepcoadd.coadd import (
     assemble,
     prepare,
     read_bright_objects,
+    safe_clip,
 )
-from deepcoadd.errors import NoWorkError, OptionError
+from deepcoadd.errors import NoWorkError, OptionError, PsfGenerationError
 from deepcoadd.geometry import Box
 from deepcoadd.image import Image
 from deepcoadd.io import open_warp, write, writer
@@ -41,6 +46,13 @@ _MAP_DTYPES: Mapping[str, type] = {"date": np.float64}
 
 _SHARE_IN_MEMORY = 0.75
 """Part of the memory budget that a coadd may take before it is written by tiles."""
+
+
+_BYTES_OF_DIFFERENCE = 24
+"""A pixel of the difference image (image, mask, variance), and of it smoothed."""
+
+_CARD_DEPTH = 2
+"""Tables of settings nested deeper than this become one card, for keywords have a longest."""
 
 
 class TileViewer(Protocol):
@@ -107,21 +119,41 @@ def make_coadd(
     ------
     NoWorkError
         No input is left; the message gives the reason of each. Nothing is written.
+    OptionError
+        The method needs more memory, or the width of a PSF, than there is.
     """
     if not refs:
         reasons = "; ".join(f"{item.name}: {item.reason}" for item in unreadable)
         raise NoWorkError(f"none of the {len(unreadable)} inputs can be used ({reasons})")
     objects = _bright_objects(config.run.bright_objects)
     plan = prepare(refs, options=config.options, progress=progress)
+    by_tiles = _is_by_tiles(plan, config)
     if viewer is not None:
         viewer.begin(plan.box)
     job = _Job(output, plan, config, objects, overwrite, progress, viewer)
-    by_tiles = plan.output_bytes > _SHARE_IN_MEMORY * config.options.max_memory
     result = job.by_tiles() if by_tiles else job.in_memory()
     skipped = [*unreadable, *result.skipped]
     if result.planes is not None:
         return Product(result, skipped, sample_noise(result.exposure.masked_image))
     return Product(result, skipped, sample_noise(open_warp(output)))
+
+
+def _is_by_tiles(plan: CoaddPlan, config: CoaddConfig) -> bool:
+    """Whether a coadd is too large to be kept; artifacts can be found in whole ones only."""
+    budget = _SHARE_IN_MEMORY * config.options.max_memory
+    if config.safe_clip is None:
+        return plan.output_bytes > budget
+    needed = plan.output_bytes + _BYTES_OF_DIFFERENCE * plan.box.area
+    if needed > budget:
+        height, width = plan.box.shape
+        least = format_size(1.01 * needed / _SHARE_IN_MEMORY).replace(" ", "")
+        raise OptionError(
+            f"max_memory = {format_size(config.options.max_memory)}: method {config.run.method} "
+            f"keeps whole planes of the coadd, {format_size(needed)} for {width} x {height} "
+            f"pixels, which may take three quarters of it; give --max-memory {least}, coadd "
+            "sections of the inputs, or choose --method clipped, which works by tiles"
+        )
+    return False
 
 
 def _bright_objects(path: str | None) -> list[BrightObject] | None:
@@ -148,7 +180,8 @@ class _Job:
 
     def in_memory(self) -> CoaddResult:
         """Make the coadd, then write it."""
-        result = self._assembled()
+        artifacts = self.config.safe_clip is not None
+        result = self._without_artifacts() if artifacts else self._assembled()
         assert result.n_image is not None  # kept, since no tile was handed out
         assert result.n_clipped_image is not None
         whole = CoaddTile(
@@ -161,6 +194,7 @@ class _Job:
             result.exposure,
             inputs_table=result.table(),
             extra_images=_extra_images(whole),
+            extra_tables=_extra_tables(result),
             **self._how_to_write(),
         )
         return result
@@ -190,6 +224,21 @@ class _Job:
             tiles.inputs_table = result.table()
         return result
 
+    def _without_artifacts(self) -> ArtifactCoadd:
+        """Mean of the inputs without the artifacts of single ones."""
+        try:
+            return safe_clip(
+                self.plan,
+                options=self.config.safe_clip,
+                sigma=self.config.run.psf_sigma,
+                bright_objects=self.bright_objects,
+                progress=self.progress,
+            )
+        except PsfGenerationError as error:
+            if self.config.run.psf_sigma is not None:
+                raise
+            raise OptionError(f"psf_sigma = none: {error}: --psf-sigma PIXELS") from error
+
     def _assembled(self, on_tile: Callable[[CoaddTile], None] | None = None) -> CoaddResult:
         return assemble(
             self.plan,
@@ -205,9 +254,24 @@ class _Job:
             "provenance": {
                 "VERSION": __version__,
                 "NINPUTS": len(self.plan.inputs),
-                "OPTIONS": plain(self.config.table()),
+                "OPTIONS": _for_cards(plain(self.config.table())),
             },
         }
+
+
+def _for_cards(table: Mapping[str, Any], depth: int = 1) -> dict[str, Any]:
+    """Settings as header cards can hold them."""
+    return {
+        key: value
+        if not isinstance(value, Mapping)
+        else (_for_cards(value, depth + 1) if depth < _CARD_DEPTH else json.dumps(value))
+        for key, value in table.items()
+    }
+
+
+def _extra_tables(result: CoaddResult) -> dict[str, Table]:
+    """Tables beside that of the inputs."""
+    return {"ARTIFACTS": result.decisions} if isinstance(result, ArtifactCoadd) else {}
 
 
 def _extra_images(tile: CoaddTile) -> dict[str, Image]:

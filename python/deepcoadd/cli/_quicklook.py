@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import math
+import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import matplotlib
 import numpy as np
@@ -18,12 +20,24 @@ from deepcoadd.cli._config import METHODS, CoaddConfig
 from deepcoadd.cli._product import Product
 from deepcoadd.cli._session import ProgressCallback
 from deepcoadd.cli._summary import number
-from deepcoadd.coadd import CoaddResult, CoaddTile, InputRecord, assemble
+from deepcoadd.cli._truth import TRUTH_HEAD
+from deepcoadd.coadd import ArtifactCoadd, CoaddResult, CoaddTile, InputRecord, assemble
 from deepcoadd.geometry import Box
-from deepcoadd.plot import Preview, Report, ReportInput, thumbnail, write_report
+from deepcoadd.plot import (
+    Preview,
+    Report,
+    ReportInput,
+    ReportTable,
+    thumbnail,
+    write_report,
+)
 from deepcoadd.refs import WarpRef
+from deepcoadd.spans import SpanSet
 
 __all__ = ["QuickLook"]
+
+MOST_ROWS = 200
+"""Rows of a table that a page shows."""
 
 
 class QuickLook:
@@ -60,17 +74,20 @@ class QuickLook:
         config: CoaddConfig,
         summary: Mapping[str, str],
         *,
+        decisions: Path | None = None,
+        truth: Sequence[tuple[str, ...]] = (),
         overwrite: bool,
         progress: ProgressCallback,
     ) -> Path:
         """Write the report; returns its page.
 
         Reads the inputs once more for their small pictures and, unless the coadd is a plain mean
-        itself, for the mean that it is compared with.
+        itself, for the mean that it is compared with. `decisions` is the CSV file of artifacts, if
+        there is one; `truth` holds the rows of the comparison with the truth.
         """
         result = product.result
         mean = None
-        if result.options.statistic != "MEAN":
+        if config.run.method != "mean":
             mean = _plain_mean(result, refs, progress)
         previews = dict(self._previews)
         report = Report(
@@ -83,6 +100,7 @@ class QuickLook:
             maps=previews,
             inputs=_inputs(result, refs, progress),
             skipped=[(item.name, item.reason) for item in product.skipped],
+            tables=_tables(result, folder, decisions, truth),
             summary=summary,
             settings=config.to_toml(),
             versions={
@@ -124,9 +142,50 @@ def _inputs(
     for done, record in enumerate(result.inputs):
         progress(done, len(result.inputs), "small pictures")
         facts = _facts(record, total)
-        out.append(ReportInput(record.name, facts, thumbnail(refs[record.index])))
+        small = thumbnail(refs[record.index])
+        removed = None
+        if isinstance(result, ArtifactCoadd):
+            spans = result.artifact_masks[done]["CLIPPED"]
+            facts["artifact pixels"] = str(spans.area)
+            removed = small.with_spans("CLIPPED", _moved_back(spans, record))
+        out.append(ReportInput(record.name, facts, small, removed))
     progress(len(result.inputs), len(result.inputs), "small pictures")
     return out
+
+
+def _moved_back(spans: SpanSet, record: InputRecord) -> SpanSet:
+    """Pixels of a coadd in the frame of one of its inputs."""
+    y, x = record.shift
+    return spans.shifted_by(y=-y, x=-x)
+
+
+def _tables(
+    result: CoaddResult, folder: Path, decisions: Path | None, truth: Sequence[tuple[str, ...]]
+) -> list[ReportTable]:
+    """Tables of artifacts: how many of those that truly are there were found, and all decisions."""
+    out = []
+    if truth:
+        note = "Pixels in which artifacts truly outshine the noise, and clean ones."
+        out.append(ReportTable("Comparison with the truth", TRUTH_HEAD, truth, note))
+    if isinstance(result, ArtifactCoadd):
+        table = result.decisions
+        rows = [[_cell(value) for value in row] for row in table[:MOST_ROWS].iterrows()]
+        n = len(table)
+        note = f"The first {MOST_ROWS} of {n} footprints." if n > MOST_ROWS else ""
+        note = f"{note} All are in the table ARTIFACTS of the coadd.".strip()
+        link = "" if decisions is None else _relative(decisions, folder)
+        out.append(ReportTable("Decisions about artifacts", table.colnames, rows, note, link))
+    return out
+
+
+def _relative(file: Path, folder: Path) -> str:
+    """Link from a page in a folder to a file."""
+    return quote(os.path.relpath(file.absolute(), folder.absolute()))
+
+
+def _cell(value: object) -> str:
+    """Short text of a value in a table."""
+    return f"{value:.7g}" if isinstance(value, float) else str(value)
 
 
 def _facts(record: InputRecord, total_weight: float) -> dict[str, str]:

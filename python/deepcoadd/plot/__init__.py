@@ -16,12 +16,13 @@ from deepcoadd.plot._figures import (
     show_scale,
 )
 from deepcoadd.plot._reduce import Preview, thumbnail
-from deepcoadd.plot._report import Report, ReportInput, write_report
+from deepcoadd.plot._report import Report, ReportInput, ReportTable, write_report
 
 __all__ = [
     "Preview",
     "Report",
     "ReportInput",
+    "ReportTable",
     "show_difference",
     "show_image",
     "show_mask",

@@ -19,6 +19,7 @@ from deepcoadd.plot._reduce import Preview
 
 __all__ = [
     "PLANE_COLORS",
+    "colored",
     "grey_levels",
     "show_difference",
     "show_image",
@@ -103,21 +104,28 @@ def _draw(ax: Axes, image: Preview, title: str, label: str, **how: Any) -> Axes:
     return ax
 
 
+def colored(image: Preview) -> npt.NDArray[np.float64]:
+    """(ny, nx, 3) array, 0 to 1: the image in grey with its mask planes in colour over it."""
+    rgb = np.repeat(grey_levels(image.array)[..., None], 3, axis=2)
+    for name, color in PLANE_COLORS.items():
+        if name in image.planes:
+            here = image.planes[name]
+            rgb[here] = 0.35 * rgb[here] + 0.65 * np.array(to_rgb(color))
+    return rgb
+
+
 def show_mask(ax: Axes, image: MaskedImage | Preview, *, title: str = "") -> Axes:
     """Draw an image in grey with its mask planes in colour over it, each named in a legend.
 
     A block of an averaged image has a plane when any of its pixels has.
     """
     small = image if isinstance(image, Preview) else Preview.of(image)
-    rgb = np.repeat(grey_levels(small.array)[..., None], 3, axis=2)
     handles = []
     for name, color in PLANE_COLORS.items():
         if name in small.planes:
-            here = small.planes[name]
-            rgb[here] = 0.35 * rgb[here] + 0.65 * np.array(to_rgb(color))
             share = 100.0 * small.counts[name] / small.box.area
             handles.append(Patch(color=color, label=f"{name} {share:.2g} %"))
-    ax.imshow(rgb, origin="lower", extent=_extent(small))
+    ax.imshow(colored(small), origin="lower", extent=_extent(small))
     if handles:
         ax.legend(
             handles=handles,

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from urllib.parse import unquote
 
-__all__ = ["code", "figure", "gallery", "page", "section", "table"]
+__all__ = ["code", "figure", "gallery", "page", "paragraph", "section", "table"]
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 1200px; padding: 0 1em;
@@ -36,6 +37,13 @@ def page(title: str, parts: Iterable[str]) -> str:
 def section(title: str, *parts: str) -> str:
     """Heading and what stands below it."""
     return f"<section><h2>{escape(title)}</h2>\n" + "\n".join(parts) + "</section>"
+
+
+def paragraph(text: str, link: str = "") -> str:
+    """Line of text, and a link (an escaped URL) named by its last part."""
+    to = escape(link, quote=True)
+    after = f' <a href="{to}">{escape(unquote(link).rpartition("/")[2])}</a>' if link else ""
+    return f"<p>{escape(text)}{after}</p>"
 
 
 def table(rows: Iterable[Sequence[str]], head: Sequence[str] = ()) -> str:

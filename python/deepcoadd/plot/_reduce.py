@@ -13,8 +13,9 @@ import numpy.typing as npt
 from deepcoadd.errors import OptionError, ShapeError
 from deepcoadd.geometry import Box
 from deepcoadd.image import Image, MaskedImage
-from deepcoadd.mask import Mask
+from deepcoadd.mask import Mask, MaskPlanes
 from deepcoadd.refs import WarpRef
+from deepcoadd.spans import SpanSet
 
 __all__ = ["MAX_SIDE", "Preview", "thumbnail"]
 
@@ -84,6 +85,17 @@ class Preview:
                 plane = self.planes.setdefault(name, np.zeros(self.shape, bool))
                 plane[here] |= np.logical_or.reduceat(rows, starts_x, axis=1)
                 self.counts[name] = self.counts.get(name, 0) + int(np.count_nonzero(where))
+
+    def with_spans(self, name: str, spans: SpanSet) -> Preview:
+        """Preview of the same pixels in which a plane is set where `spans` says, and only there."""
+        out = copy.copy(self)
+        out.planes, out.counts = dict(self.planes), dict(self.counts)
+        out.planes.pop(name, None)
+        out.counts.pop(name, None)
+        planes = MaskPlanes([name])
+        for box in _strips(self.box):
+            out.add_mask(spans.to_mask(box, name, planes))
+        return out
 
     def minus(self, other: Preview) -> Preview:
         """Preview of the difference; NaN where either has no finite pixel."""

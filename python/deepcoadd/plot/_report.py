@@ -16,6 +16,7 @@ from deepcoadd.io._folder import atomic_folder
 from deepcoadd.noise import NoiseSample
 from deepcoadd.plot import _html
 from deepcoadd.plot._figures import (
+    colored,
     grey_levels,
     show_difference,
     show_image,
@@ -25,7 +26,7 @@ from deepcoadd.plot._figures import (
 )
 from deepcoadd.plot._reduce import Preview
 
-__all__ = ["Report", "ReportInput", "write_report"]
+__all__ = ["Report", "ReportInput", "ReportTable", "write_report"]
 
 PAGE = "index.html"
 
@@ -44,11 +45,39 @@ class ReportInput:
         What is worth a line: weight, noise, ...
     thumbnail : Preview, optional
         Small image; pixels without data are drawn black.
+    removed : Preview, optional
+        The same with the mask plane CLIPPED: what was left out of this input.
     """
 
     name: str
     facts: Mapping[str, str] = field(default_factory=dict)
     thumbnail: Preview | None = None
+    removed: Preview | None = None
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """A table in a report.
+
+    Parameters
+    ----------
+    title : str
+        Heading.
+    head : sequence of str
+        Names of the columns.
+    rows : sequence of sequence of str
+        Cells.
+    note : str
+        A line above it.
+    link : str
+        Address of a file to link to behind the note, percent-encoded.
+    """
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +104,8 @@ class Report:
         Inputs that were used.
     skipped : sequence of (str, str)
         Name of each input that was not, and why.
+    tables : sequence of ReportTable
+        Further tables.
     summary : mapping of str to str
         Numbers at the head of the page.
     settings : str
@@ -92,6 +123,7 @@ class Report:
     maps: Mapping[str, Preview] = field(default_factory=dict)
     inputs: Sequence[ReportInput] = ()
     skipped: Sequence[tuple[str, str]] = ()
+    tables: Sequence[ReportTable] = ()
     summary: Mapping[str, str] = field(default_factory=dict)
     settings: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -115,13 +147,14 @@ def write_report(folder: str | Path, report: Report, *, overwrite: bool = False)
         The folder is not empty and `overwrite` is False.
     """
     folder = Path(folder)
-    with atomic_folder(folder, overwrite=overwrite, owned=("input-*.png",)) as work:
+    with atomic_folder(folder, overwrite=overwrite, owned=("input-*.png", "removed-*.png")) as work:
         parts = [_html.section("Summary", _html.table(report.summary.items()))]
         pictures = _pictures(report)
         for name, (draw, caption) in pictures.items():
             _save(work / f"{name}.png", draw)
             parts.append(_html.section(caption, _html.figure(f"{name}.png", caption)))
-        parts += [_inputs(work, report.inputs), _skipped(report.skipped)]
+        parts += [_inputs(work, report.inputs), _removed(work, report.inputs)]
+        parts += [_skipped(report.skipped), *map(_table, report.tables)]
         parts.append(_html.section("Options", _html.code(report.settings)))
         parts.append(_html.section("Versions", _html.table(report.versions.items())))
         (work / PAGE).write_text(_html.page(report.title, parts), encoding="utf-8")
@@ -182,6 +215,24 @@ def _inputs(work: Path, inputs: Sequence[ReportInput]) -> str:
     return _html.section(
         f"Inputs used: {len(inputs)}", _html.gallery(captions), _html.table(rows, head)
     )
+
+
+def _removed(work: Path, inputs: Sequence[ReportInput]) -> str:
+    """Section of what was left out of the inputs, a picture for each; nothing without them."""
+    captions: dict[str, str] = {}
+    for number, one in enumerate(inputs, 1):
+        if one.removed is not None and not one.removed.box.is_empty:
+            file = f"removed-{number:03d}.png"
+            imsave(work / file, colored(one.removed), origin="lower")
+            captions[file] = f"{one.name}: {one.removed.counts.get('CLIPPED', 0)} pixels"
+    if not captions:
+        return ""
+    return _html.section("Left out of the inputs as artifacts", _html.gallery(captions))
+
+
+def _table(one: ReportTable) -> str:
+    above = _html.paragraph(one.note, one.link) if one.note or one.link else ""
+    return _html.section(one.title, above, _html.table(one.rows, one.head))
 
 
 def _skipped(skipped: Sequence[tuple[str, str]]) -> str:
