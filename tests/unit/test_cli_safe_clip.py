@@ -218,6 +218,19 @@ def test_a_coadd_above_the_budget_is_refused_before_any_work(
     np.testing.assert_array_equal(small.mask.array, large.mask.array)
 
 
+def test_footprints_that_run_together_are_warned_of(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "coadd.fits"
+    low = "safe_clip.detection.threshold_value=0.01"
+    assert run(["coadd", *files, *METHOD, "-o", str(out), "-c", low]) == 0
+    warning = re.search(r"one footprint covers (\d+) % of the coadd", capsys.readouterr().err)
+    assert warning is not None
+    with fits.open(out) as hdus:
+        largest = hdus["ARTIFACTS"].data["area"].max() / hdus["IMAGE"].data.size
+    assert int(warning[1]) == round(100 * largest) > 25
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,8 +42,13 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+_log = logging.getLogger(__name__)
+
 _METHOD_LINES = "\n".join(f"  {name:<10}{method.description}" for name, method in METHODS.items())
 _DEFAULTS = AssembleOptions()
+_MOST_OF_COADD = 0.25
+"""Part of a coadd that no artifact covers."""
+
 _WANTED = ("output", "report", "decisions", "truth", "overwrite")
 
 _HELP = f"""Coadd exposures that lie on one pixel grid.
@@ -206,6 +212,7 @@ class _Run:
             summary = _summary(self.output, product, self.config)
             counts: list[tuple[str, ...]] = []
             if isinstance(product.result, ArtifactCoadd):
+                _warn_of_one_footprint(product.result)
                 summary |= self._write_decisions(product.result)
                 if truths is not None:
                     counts = compare_with_truth(product.result, refs, truths).rows()
@@ -308,6 +315,18 @@ def _summary(output: Path, product: Product, config: CoaddConfig) -> dict[str, s
     if peak is not None:
         facts["peak memory"] = format_size(peak)
     return facts
+
+
+def _warn_of_one_footprint(result: ArtifactCoadd) -> None:
+    """Say when footprints have run together, so that no input can be told from another."""
+    largest = max(result.decisions["area"], default=0) / result.box.area
+    if largest > _MOST_OF_COADD:
+        _log.warning(
+            "one footprint covers %.0f %% of the coadd, which hides artifacts inside of it: its "
+            "noise is larger than the variances say (correlated by resampling or matching?); try "
+            "-c safe_clip.detection.threshold_value=5 or more",
+            100 * largest,
+        )
 
 
 def _artifacts(result: ArtifactCoadd) -> str:
