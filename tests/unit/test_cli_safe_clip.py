@@ -12,12 +12,15 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from deepcoadd import Exposure
+from deepcoadd import Box, Exposure, MaskedImage
 from deepcoadd.cli._app import run
 from deepcoadd.cli._config import coadd_config
-from deepcoadd.coadd import ArtifactCoadd, SafeClipOptions, safe_clip
+from deepcoadd.coadd import ArtifactCoadd, CoaddInput, InputRecord, SafeClipOptions, safe_clip
 from deepcoadd.detection import DetectionOptions
+from deepcoadd.geometry import YX
 from deepcoadd.io import read, write
+from deepcoadd.refs import ExposureRef
+from deepcoadd.spans import SpanSet
 from deepcoadd.testing.simulate import (
     PsfOptions,
     SatelliteOptions,
@@ -291,3 +294,14 @@ def test_report_shows_what_was_left_out_and_at_most_200_rows(
     assert {path.name for path in report.glob("removed-*.png")} == {
         f"removed-{k:03d}.png" for k in range(1, 6)
     }
+
+
+def test_report_shows_a_moved_input_in_its_own_frame() -> None:
+    pytest.importorskip("matplotlib")
+    from deepcoadd.cli._quicklook import _moved_back
+
+    own = Box.from_shape((30, 40), start=(5, -3))
+    one = CoaddInput(ExposureRef(Exposure(MaskedImage.no_data(own))), YX(4, -9))
+    spans = SpanSet.from_box(one.box())
+    record = InputRecord({}, "moved", 0, 1.0, shift=(one.shift.y, one.shift.x))
+    assert _moved_back(spans, record).box == own
