@@ -52,7 +52,8 @@ build: $(BUILT)
 demo: $(BUILT)
 	rm -rf $(DEMO)
 	$(BIN)/deepcoadd simulate --preset demo -o $(DEMO)/visits
-	$(BIN)/deepcoadd coadd $(DEMO)/visits/visit-*.fits -o $(DEMO)/coadd.fits --report $(DEMO)/report
+	$(BIN)/deepcoadd coadd $(DEMO)/visits/visit-*.fits -o $(DEMO)/coadd.fits --report $(DEMO)/report \
+	  --method safeclip --decisions $(DEMO)/artifacts.csv --truth $(DEMO)/visits/truth
 
 test: test-rust test-python
 
