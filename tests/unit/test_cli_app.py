@@ -15,7 +15,7 @@ import pytest
 from deepcoadd import __version__, errors
 from deepcoadd.cli import main
 from deepcoadd.cli._app import app, run
-from deepcoadd.cli._session import Session
+from deepcoadd.cli._terminal import Terminal
 
 
 def fails_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -123,10 +123,10 @@ def test_sigterm_unwinds_and_is_restored(monkeypatch: pytest.MonkeyPatch) -> Non
 )
 def test_verbosity(level: int, shown: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     log = logging.getLogger("deepcoadd.somewhere")
-    session = Session()
+    terminal = Terminal()
     before = logging.getLogger("deepcoadd").handlers[:]
-    with session.active():
-        session.set_verbosity(level)
+    with terminal.active():
+        terminal.set_verbosity(level)
         log.error("e")
         log.warning("w")
         log.info("i")
@@ -137,17 +137,17 @@ def test_verbosity(level: int, shown: list[str], capsys: pytest.CaptureFixture[s
 
 
 def test_markup_in_messages_is_text(capsys: pytest.CaptureFixture[str]) -> None:
-    session = Session()
-    session.complain("file [red]a[1:2,3:4].fits")
+    terminal = Terminal()
+    terminal.complain("file [red]a[1:2,3:4].fits")
     assert capsys.readouterr().err == "deepcoadd: file [red]a[1:2,3:4].fits\n"
 
 
 @pytest.mark.filterwarnings("default")
 def test_python_warnings_are_shown_to_those_who_ask(capsys: pytest.CaptureFixture[str]) -> None:
-    session = Session()
-    with session.active():
+    terminal = Terminal()
+    with terminal.active():
         warnings.warn("quiet", UserWarning, stacklevel=1)
-        session.set_verbosity(1)
+        terminal.set_verbosity(1)
         warnings.warn("loud", UserWarning, stacklevel=1)
     err = capsys.readouterr().err
     assert "loud" in err
@@ -157,10 +157,10 @@ def test_python_warnings_are_shown_to_those_who_ask(capsys: pytest.CaptureFixtur
 def test_progress_is_log_lines_where_there_is_no_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    session = Session()
-    with session.active():
-        session.set_verbosity(1)
-        with session.progress() as progress:
+    terminal = Terminal()
+    with terminal.active():
+        terminal.set_verbosity(1)
+        with terminal.progress() as progress:
             for done in range(101):
                 progress(done, 100, "stacking")
     lines = capsys.readouterr().err.splitlines()
@@ -178,8 +178,8 @@ def test_progress_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
-    session = Session()
-    with session.active(), session.progress() as progress:
+    terminal = Terminal()
+    with terminal.active(), terminal.progress() as progress:
         progress(3, 8, "stacking")
         logging.getLogger("deepcoadd").warning("one input is skipped")
     shown = terminal.getvalue()
@@ -189,9 +189,9 @@ def test_progress_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_quiet_has_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
-    session = Session()
-    with session.active():
-        session.set_verbosity(-1)
-        with session.progress() as progress:
+    terminal = Terminal()
+    with terminal.active():
+        terminal.set_verbosity(-1)
+        with terminal.progress() as progress:
             progress(1, 2, "stacking")
     assert capsys.readouterr().err == ""

@@ -12,8 +12,8 @@ import pytest
 
 from deepcoadd.cli._app import app
 from deepcoadd.cli._config import coadd_config
-from deepcoadd.cli._session import Session
 from deepcoadd.cli._settings import keys, read_toml, updated
+from deepcoadd.cli._terminal import Terminal
 from deepcoadd.coadd import AssembleOptions, SafeClipOptions
 from deepcoadd.testing.simulate import PRESETS
 
@@ -40,7 +40,7 @@ def test_shown_commands_parse(line: str) -> None:
     context = click.Context(app)
     command = app.get_command(context, words[0])
     assert command is not None, line
-    made = command.make_context(words[0], words[1:], obj=Session())
+    made = command.make_context(words[0], words[1:], obj=Terminal())
     if words[0] == "coadd":
         settings = made.params
         assert settings["files"] or settings["dump_config"]

@@ -16,7 +16,7 @@ import click
 
 from deepcoadd import __version__
 from deepcoadd.cli._memory import keep_few_arenas
-from deepcoadd.cli._session import Session
+from deepcoadd.cli._terminal import Terminal
 from deepcoadd.errors import (
     DeepcoaddError,
     MaskPlaneError,
@@ -82,32 +82,32 @@ def run(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int:
         Whether the process is there for this run alone. Then SIGTERM unwinds the program, so that
         unfinished files are removed, and freed memory is given back to the system.
     """
-    session = Session()
+    terminal = Terminal()
     if own_process:
         keep_few_arenas()
-    with session.active(), _sigterm_unwinds(own_process):
+    with terminal.active(), _sigterm_unwinds(own_process):
         try:
             result = app.main(
                 args=None if argv is None else list(argv),
                 prog_name="deepcoadd",
                 standalone_mode=False,
-                obj=session,
+                obj=terminal,
             )
             return result if isinstance(result, int) else 0
         except click.ClickException as error:
             error.show()
             return error.exit_code
         except (click.Abort, KeyboardInterrupt):
-            session.complain("interrupted")
+            terminal.complain("interrupted")
             return 130
         except BrokenPipeError:
             # Whoever read our output has enough; the interpreter must not try to flush the rest.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
         except (DeepcoaddError, OSError, MemoryError) as error:
-            if session.verbosity >= 2:
+            if terminal.verbosity >= 2:
                 traceback.print_exc()
-            session.complain(_message(error))
+            terminal.complain(_message(error))
             return 2 if isinstance(error, _WRONG_REQUEST) else 1
 
 

@@ -26,10 +26,10 @@ from deepcoadd.cli._options import (
     with_options,
 )
 from deepcoadd.cli._product import Product, make_coadd
-from deepcoadd.cli._session import Session
 from deepcoadd.cli._settings import Text
 from deepcoadd.cli._sizes import format_size
 from deepcoadd.cli._summary import number, print_facts, print_rows
+from deepcoadd.cli._terminal import Terminal
 from deepcoadd.cli._truth import TRUTH_HEAD, compare_with_truth, truth_files
 from deepcoadd.coadd import MAPS, ArtifactCoadd, AssembleOptions
 from deepcoadd.errors import OptionError
@@ -154,7 +154,7 @@ def _method_options(command: Any) -> Any:
 @verbosity_options
 @click.pass_obj
 def command(
-    session: Session,
+    terminal: Terminal,
     /,
     files: tuple[str, ...],
     config_file: Path | None,
@@ -174,7 +174,7 @@ def command(
         raise click.UsageError("Missing option '-o' / '--output'.")
     if threads is not None:
         set_num_threads(threads)
-    _Run(session, config, started, **wanted)(files)
+    _Run(terminal, config, started, **wanted)(files)
     return 0
 
 
@@ -182,7 +182,7 @@ def command(
 class _Run:
     """One run: what is wanted, and how it is made."""
 
-    session: Session
+    terminal: Terminal
     config: CoaddConfig
     started: float
     output: Path
@@ -199,7 +199,7 @@ class _Run:
         refs, unreadable = open_inputs(files, self.config.run.input, output=self.output)
         self._check_decisions(files)
         truths = None if self.truth is None else truth_files(self.truth, refs)
-        with self.session.progress() as progress:
+        with self.terminal.progress() as progress:
             product = make_coadd(
                 self.output,
                 refs,
@@ -231,7 +231,7 @@ class _Run:
                     overwrite=self.overwrite,
                     progress=progress,
                 )
-        _print(self.session, product, summary, counts)
+        _print(self.terminal, product, summary, counts)
 
     def _quick_look(self) -> QuickLook | None:
         """Collector of a report that can be written, as far as can be known beforehand."""
@@ -341,18 +341,18 @@ def _artifacts(result: ArtifactCoadd) -> str:
 
 
 def _print(
-    session: Session,
+    terminal: Terminal,
     product: Product,
     summary: Mapping[str, str],
     truth: Sequence[tuple[str, ...]],
 ) -> None:
-    if session.quiet:
+    if terminal.quiet:
         return
-    print_facts(session.stdout, summary)
+    print_facts(terminal.stdout, summary)
     if truth:
-        session.stdout.print()
-        print_rows(session.stdout, TRUTH_HEAD, truth)
+        terminal.stdout.print()
+        print_rows(terminal.stdout, TRUTH_HEAD, truth)
     if product.skipped:
         rows = [(item.name, item.reason) for item in product.skipped]
-        session.stdout.print()
-        print_rows(session.stdout, ("skipped", "reason"), rows)
+        terminal.stdout.print()
+        print_rows(terminal.stdout, ("skipped", "reason"), rows)

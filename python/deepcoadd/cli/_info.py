@@ -12,10 +12,10 @@ import click
 
 from deepcoadd.cli._inputs import InputOptions
 from deepcoadd.cli._options import input_options, verbosity_options
-from deepcoadd.cli._session import Session
 from deepcoadd.cli._settings import Text, updated
 from deepcoadd.cli._sizes import format_size
 from deepcoadd.cli._summary import number, print_facts, print_rows
+from deepcoadd.cli._terminal import Terminal
 from deepcoadd.errors import DeepcoaddError
 from deepcoadd.io import FileDescription, describe
 
@@ -42,7 +42,7 @@ Examples:
 @verbosity_options
 @click.pass_obj
 def command(
-    session: Session,
+    terminal: Terminal,
     /,
     files: tuple[str, ...],
     statistics: bool,
@@ -60,13 +60,13 @@ def command(
         except DeepcoaddError as error:
             if len(files) == 1:
                 raise
-            session.complain(str(error))
+            terminal.complain(str(error))
             code = 1
             continue
         if as_json:
             click.echo(json.dumps(_without_nan(found.to_dict()), default=str))
         else:
-            _print(session, file, found)
+            _print(terminal, file, found)
     return code
 
 
@@ -79,7 +79,7 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _print(session: Session, file: str, found: FileDescription) -> None:
+def _print(terminal: Terminal, file: str, found: FileDescription) -> None:
     facts = {
         "file": f"{file} ({format_size(found.size)})",
         "format": found.format or "no exposure",
@@ -96,7 +96,7 @@ def _print(session: Session, file: str, found: FileDescription) -> None:
         "not read": ", ".join(found.not_read),
         **_measured(found.statistics),
     }
-    print_facts(session.stdout, {name: text for name, text in facts.items() if text})
+    print_facts(terminal.stdout, {name: text for name, text in facts.items() if text})
     rows = [
         (
             str(hdu.index),
@@ -108,9 +108,9 @@ def _print(session: Session, file: str, found: FileDescription) -> None:
         )
         for hdu in found.hdus
     ]
-    session.stdout.print()
-    print_rows(session.stdout, ("HDU", "name", "kind", "size", "type", "compression"), rows)
-    session.stdout.print()
+    terminal.stdout.print()
+    print_rows(terminal.stdout, ("HDU", "name", "kind", "size", "type", "compression"), rows)
+    terminal.stdout.print()
 
 
 def _about_pixels(found: FileDescription) -> dict[str, str]:

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
-from deepcoadd.cli._session import Session
 from deepcoadd.cli._sizes import parse_size
+from deepcoadd.cli._terminal import Terminal
 
 __all__ = [
     "INPUT_FLAGS",
@@ -34,8 +34,8 @@ def _as_size(ctx: click.Context, param: click.Parameter, value: str | None) -> i
 
 def _set_verbosity(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     if value:
-        session = ctx.ensure_object(Session)
-        session.set_verbosity(-1 if param.name == "quiet" else int(value))
+        terminal = ctx.ensure_object(Terminal)
+        terminal.set_verbosity(-1 if param.name == "quiet" else int(value))
 
 
 def with_options(command: Command, options: Sequence[Callable[[Any], Any]]) -> Command:

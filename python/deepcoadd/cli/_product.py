@@ -15,8 +15,8 @@ from astropy.table import Table
 
 from deepcoadd import __version__
 from deepcoadd.cli._config import CoaddConfig
-from deepcoadd.cli._session import ProgressCallback
 from deepcoadd.cli._sizes import format_size
+from deepcoadd.cli._terminal import ProgressCallback
 from deepcoadd.cli._toml import plain
 from deepcoadd.coadd import (
     ArtifactCoadd,

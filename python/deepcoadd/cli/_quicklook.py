@@ -18,8 +18,8 @@ from astropy import __version__ as astropy_version
 from deepcoadd import __version__
 from deepcoadd.cli._config import METHODS, CoaddConfig
 from deepcoadd.cli._product import Product
-from deepcoadd.cli._session import ProgressCallback
 from deepcoadd.cli._summary import number
+from deepcoadd.cli._terminal import ProgressCallback
 from deepcoadd.cli._truth import TRUTH_HEAD
 from deepcoadd.coadd import ArtifactCoadd, CoaddResult, CoaddTile, InputRecord, assemble
 from deepcoadd.geometry import Box

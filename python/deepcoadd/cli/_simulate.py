@@ -12,9 +12,9 @@ import click
 import numpy as np
 
 from deepcoadd.cli._options import config_options, overwrite_option, verbosity_options
-from deepcoadd.cli._session import ProgressCallback, Session
 from deepcoadd.cli._settings import as_table, field_docs, merged, overrides, read_toml, updated
 from deepcoadd.cli._summary import print_facts
+from deepcoadd.cli._terminal import ProgressCallback, Terminal
 from deepcoadd.cli._toml import plain, to_toml
 from deepcoadd.errors import OptionError
 from deepcoadd.exposure import Exposure
@@ -83,7 +83,7 @@ Examples:
 @verbosity_options
 @click.pass_obj
 def command(
-    session: Session,
+    terminal: Terminal,
     /,
     output: Path | None,
     overwrite: bool,
@@ -98,15 +98,15 @@ def command(
         return 0
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output'.")
-    with session.progress() as progress:
+    with terminal.progress() as progress:
         n_files = _write_scene(output, options, name, progress, overwrite=overwrite)
-    if not session.quiet:
+    if not terminal.quiet:
         facts = {
             "visits": f"{options.n_visits}, {options.shape[1]} x {options.shape[0]} pixels",
             "files": f"{n_files} in {output}",
             "truth": str(output / "truth"),
         }
-        print_facts(session.stdout, facts)
+        print_facts(terminal.stdout, facts)
     return 0
 
 

@@ -21,7 +21,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-__all__ = ["ProgressCallback", "Session"]
+__all__ = ["ProgressCallback", "Terminal"]
 
 ProgressCallback = Callable[[int, int, str], None]
 """Called with units done, units in all, and what is being done."""
@@ -31,7 +31,7 @@ _log = logging.getLogger("deepcoadd")
 _UNFOLDED = 10_000
 
 
-class Session:
+class Terminal:
     """Messages of one run of the command line.
 
     Results go to stdout; warnings, errors and progress to stderr, so that a pipe carries results
