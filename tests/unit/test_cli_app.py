@@ -171,18 +171,18 @@ def test_progress_is_log_lines_where_there_is_no_terminal(
 
 
 def test_progress_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
+    class Screen(io.StringIO):
         def isatty(self) -> bool:
             return True
 
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
     terminal = Terminal()
     with terminal.active(), terminal.progress() as progress:
         progress(3, 8, "stacking")
         logging.getLogger("deepcoadd").warning("one input is skipped")
-    shown = terminal.getvalue()
+    shown = screen.getvalue()
     assert "stacking" in shown
     assert "3/8" in shown
     assert "warning: one input is skipped" in shown
