@@ -7,8 +7,8 @@
 
 use super::clip::Passes;
 use super::lanes::{
-    Extremes, Picked, admit, admit_finite, losing, mark_quartiles, means, median_errors, or_words,
-    quartile, reject_unmeasured, survey,
+    Extremes, Picked, Survey, admit, admit_finite, losing, mark_quartiles, means, median_errors,
+    or_words, quartile, reject_unmeasured, reset, survey, take_four,
 };
 use super::network::Network;
 use super::props::{ErrorMode, MaskRules, Options, Property, Weighting};
@@ -201,14 +201,9 @@ struct Work {
     samples: Vec<f32>,
     sorted: Vec<f32>,
     sums: Sums,
-    n: Vec<u32>,
-    first: Vec<f32>,
-    low: Vec<f32>,
-    high: Vec<f32>,
+    survey: Survey,
     shift: Vec<f64>,
     unlimited: Vec<f64>,
-    or_mask: Vec<i32>,
-    any_mask: Vec<i32>,
     /// For each threshold the weight of the rejected samples that carry its bit.
     rejected: Vec<Vec<f64>>,
     picked: Picked,
@@ -255,39 +250,57 @@ impl Work {
     /// Loads the samples of a tile; those rejected become +infinity.
     fn gather(&mut self, plan: &Plan<'_, '_>, lines: &Lines<'_>, tile: &Tile) {
         let w = tile.w;
-        reset(&mut self.n, w, 0);
-        reset(&mut self.first, w, f32::NAN);
-        reset(&mut self.low, w, f32::INFINITY);
-        reset(&mut self.high, w, f32::NEG_INFINITY);
-        reset(&mut self.or_mask, w, 0);
-        reset(&mut self.any_mask, w, 0);
-        for (k, line) in lines.images.iter().enumerate() {
-            let kept = &mut self.samples[k * w..(k + 1) * w];
-            let words = lines.masks.as_ref().map(|masks| tile.of(masks[k]));
-            match words {
-                Some(words) => admit(tile.of(line), words, plan.options.bad_bits, kept),
-                None => admit_finite(tile.of(line), kept),
-            }
-            if let Some(variances) = &lines.variances {
-                let v = tile.of(variances[k]);
-                if plan.recipe.inverse {
-                    reject_unmeasured(v, kept);
+        self.survey.clear(w);
+        let mut k = 0;
+        while k < lines.images.len() {
+            let rows = match &lines.masks {
+                Some(masks) if !plan.recipe.inverse && k + 4 <= masks.len() => {
+                    self.take_four(plan, lines, masks, (k, tile));
+                    4
                 }
-            }
-            if let Some(words) = words {
-                or_words(words, kept, &mut self.any_mask, &mut self.or_mask);
-            }
-            survey(
-                kept,
-                &mut self.n,
-                &mut self.first,
-                &mut self.low,
-                &mut self.high,
-            );
+                _ => {
+                    self.take_one(plan, lines, (k, tile));
+                    1
+                }
+            };
+            k += rows;
         }
         self.shift.clear();
-        self.shift.extend(self.first.iter().map(|&x| f64::from(x)));
+        self.shift
+            .extend(self.survey.first.iter().map(|&x| f64::from(x)));
         self.weigh_rejected(plan, lines, tile);
+    }
+
+    fn take_four(
+        &mut self,
+        plan: &Plan<'_, '_>,
+        lines: &Lines<'_>,
+        masks: &[&[i32]],
+        (k, tile): (usize, &Tile),
+    ) {
+        let values = std::array::from_fn(|j| tile.of(lines.images[k + j]));
+        let words = std::array::from_fn(|j| tile.of(masks[k + j]));
+        let kept = &mut self.samples[k * tile.w..(k + 4) * tile.w];
+        take_four(values, words, plan.options.bad_bits, kept, &mut self.survey);
+    }
+
+    fn take_one(&mut self, plan: &Plan<'_, '_>, lines: &Lines<'_>, (k, tile): (usize, &Tile)) {
+        let w = tile.w;
+        let values = tile.of(lines.images[k]);
+        let kept = &mut self.samples[k * w..(k + 1) * w];
+        let words = lines.masks.as_ref().map(|masks| tile.of(masks[k]));
+        match words {
+            Some(words) => admit(values, words, plan.options.bad_bits, kept),
+            None => admit_finite(values, kept),
+        }
+        if let (Some(variances), true) = (&lines.variances, plan.recipe.inverse) {
+            reject_unmeasured(tile.of(variances[k]), kept);
+        }
+        let s = &mut self.survey;
+        if let Some(words) = words {
+            or_words(words, kept, &mut s.any_mask, &mut s.or_mask);
+        }
+        survey(kept, &mut s.n, &mut s.first, &mut s.low, &mut s.high);
     }
 
     /// Sums the weights of the rejected samples that carry the bit of a threshold.
@@ -297,7 +310,7 @@ impl Work {
         for (sums, &(bit, _)) in self.rejected.iter_mut().zip(thresholds) {
             reset(sums, w, 0.0);
             let Some(masks) = &lines.masks else { continue };
-            if self.any_mask.iter().all(|word| word >> bit & 1 == 0) {
+            if self.survey.any_mask.iter().all(|word| word >> bit & 1 == 0) {
                 continue;
             }
             for (k, mask) in masks.iter().enumerate() {
@@ -336,7 +349,7 @@ impl Work {
         };
         if plan.property == Property::MEAN {
             plan.recipe
-                .sum_for_mean(samples, &self.shift, &self.n, &mut self.sums);
+                .sum_for_mean(samples, &self.shift, &self.survey.n, &mut self.sums);
         } else {
             plan.recipe
                 .sum(samples, &self.shift, &self.unlimited[..w], &mut self.sums);
@@ -362,13 +375,13 @@ impl Work {
                 &mut self.variance,
             );
         }
-        total.n_samples += self.n.iter().map(|&n| u64::from(n)).sum::<u64>();
+        total.n_samples += self.survey.n.iter().map(|&n| u64::from(n)).sum::<u64>();
         self.write(&mut rows[tile.row], tile);
         if plan.property == Property::MEANCLIP {
             let [lower, median, upper] = &self.quartiles;
             let extremes = Extremes {
-                low: &self.low,
-                high: &self.high,
+                low: &self.survey.low,
+                high: &self.survey.high,
             };
             let quartiles = (&lower[..], &median[..], &upper[..]);
             losing(
@@ -393,7 +406,7 @@ impl Work {
     /// Quartiles of the tile.
     fn sort(&mut self, plan: &Plan<'_, '_>, w: usize) {
         let n = plan.images.len();
-        let complete = self.n.iter().all(|&count| count as usize == n);
+        let complete = self.survey.n.iter().all(|&count| count as usize == n);
         let sorted = &mut self.sorted[..n * w];
         sorted.copy_from_slice(&self.samples[..n * w]);
         let network = if complete {
@@ -405,7 +418,7 @@ impl Work {
         let clips = plan.property == Property::MEANCLIP;
         for (i, out) in (1..).zip(&mut self.quartiles) {
             if i == 2 || clips {
-                quartile(sorted, &self.n, i, &mut self.picked, out);
+                quartile(sorted, &self.survey.n, i, &mut self.picked, out);
             }
         }
     }
@@ -414,14 +427,19 @@ impl Work {
     fn finish_masks(&mut self, plan: &Plan<'_, '_>) {
         let count = plan.images.len() as u32;
         for (&(bit, threshold), rejected) in plan.options.thresholds.iter().zip(&self.rejected) {
-            for ((word, rejected), kept) in self.or_mask.iter_mut().zip(rejected).zip(&self.sums.s0)
+            for ((word, rejected), kept) in self
+                .survey
+                .or_mask
+                .iter_mut()
+                .zip(rejected)
+                .zip(&self.sums.s0)
             {
                 if rejected / (kept + rejected) > threshold {
                     *word |= 1 << bit;
                 }
             }
         }
-        for (word, &n) in self.or_mask.iter_mut().zip(&self.n) {
+        for (word, &n) in self.survey.or_mask.iter_mut().zip(&self.survey.n) {
             *word = if n == 0 {
                 plan.options.no_data_bits
             } else {
@@ -429,7 +447,13 @@ impl Work {
             };
         }
         for &(from, to) in plan.rules.mask_map {
-            for ((word, any), &n) in self.or_mask.iter_mut().zip(&self.any_mask).zip(&self.n) {
+            for ((word, any), &n) in self
+                .survey
+                .or_mask
+                .iter_mut()
+                .zip(&self.survey.any_mask)
+                .zip(&self.survey.n)
+            {
                 *word |= if n < count && any & from != 0 { to } else { 0 };
             }
         }
@@ -445,10 +469,10 @@ impl Work {
             narrow(tile.of_mut(plane), &self.sums.s0);
         }
         if let Some(plane) = &mut row.mask {
-            tile.of_mut(plane).copy_from_slice(&self.or_mask);
+            tile.of_mut(plane).copy_from_slice(&self.survey.or_mask);
         }
         if let Some(plane) = &mut row.n_point {
-            tile.of_mut(plane).copy_from_slice(&self.n);
+            tile.of_mut(plane).copy_from_slice(&self.survey.n);
         }
         if let Some(plane) = &mut row.n_clipped {
             tile.of_mut(plane).fill(0);
@@ -470,7 +494,7 @@ impl Work {
             x: tile.x + l,
             quartiles: (median[l], upper[l] - lower[l]),
             all: self.sums.at(l, self.shift[l]),
-            mask: self.or_mask[l],
+            mask: self.survey.or_mask[l],
         });
     }
 
@@ -530,11 +554,6 @@ impl Work {
         }
         self.hard.clear();
     }
-}
-
-fn reset<T: Copy>(values: &mut Vec<T>, width: usize, value: T) {
-    values.clear();
-    values.resize(width, value);
 }
 
 fn narrow(line: &mut [f32], values: &[f64]) {

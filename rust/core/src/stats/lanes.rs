@@ -85,6 +85,119 @@ fn survey_body(kept: &[f32], n: &mut [u32], first: &mut [f32], low: &mut [f32], 
     }
 }
 
+/// What is known of the good samples of each pixel: their number, the first, the smallest and the
+/// largest; and the OR of their mask words, and of all mask words.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    pub n: Vec<u32>,
+    pub first: Vec<f32>,
+    pub low: Vec<f32>,
+    pub high: Vec<f32>,
+    pub or_mask: Vec<i32>,
+    pub any_mask: Vec<i32>,
+}
+
+impl Survey {
+    /// Of `w` pixels without samples.
+    pub fn clear(&mut self, w: usize) {
+        reset(&mut self.n, w, 0);
+        reset(&mut self.first, w, f32::NAN);
+        reset(&mut self.low, w, f32::INFINITY);
+        reset(&mut self.high, w, f32::NEG_INFINITY);
+        reset(&mut self.or_mask, w, 0);
+        reset(&mut self.any_mask, w, 0);
+    }
+}
+
+/// Makes a vector `width` times the same value.
+pub(super) fn reset<T: Copy>(values: &mut Vec<T>, width: usize, value: T) {
+    values.clear();
+    values.resize(width, value);
+}
+
+#[inline(always)]
+fn take_four_body(
+    values: [&[f32]; 4],
+    words: [&[i32]; 4],
+    bad_bits: i32,
+    kept: &mut [f32],
+    survey: &mut Survey,
+) {
+    let w = survey.n.len();
+    let (a, rest) = kept.split_at_mut(w);
+    let (b, rest) = rest.split_at_mut(w);
+    let (c, d) = rest.split_at_mut(w);
+    let counts = (&mut survey.n[..], &mut survey.first[..w]);
+    let extremes = (&mut survey.low[..w], &mut survey.high[..w]);
+    let masks = (&mut survey.or_mask[..w], &mut survey.any_mask[..w]);
+    take_rows(
+        (values, words),
+        bad_bits,
+        (a, b),
+        (c, &mut d[..w]),
+        counts,
+        extremes,
+        masks,
+    );
+}
+
+#[inline(always)]
+fn take_rows(
+    (values, words): ([&[f32]; 4], [&[i32]; 4]),
+    bad_bits: i32,
+    (a, b): (&mut [f32], &mut [f32]),
+    (c, d): (&mut [f32], &mut [f32]),
+    (n, first): (&mut [u32], &mut [f32]),
+    (low, high): (&mut [f32], &mut [f32]),
+    (or_mask, any_mask): (&mut [i32], &mut [i32]),
+) {
+    let w = n.len();
+    let [x0, x1, x2, x3] = values;
+    let [m0, m1, m2, m3] = words;
+    let (x0, x1, x2, x3) = (&x0[..w], &x1[..w], &x2[..w], &x3[..w]);
+    let (m0, m1, m2, m3) = (&m0[..w], &m1[..w], &m2[..w], &m3[..w]);
+    for l in 0..w {
+        let (mut count, mut start) = (n[l], first[l]);
+        let (mut least, mut most) = (low[l], high[l]);
+        let (mut or, mut any) = (or_mask[l], any_mask[l]);
+        let mut rows = [0.0; 4];
+        let samples = [
+            (x0[l], m0[l]),
+            (x1[l], m1[l]),
+            (x2[l], m2[l]),
+            (x3[l], m3[l]),
+        ];
+        for j in 0..4 {
+            let (value, word) = samples[j];
+            let good = mask_of(value.abs() <= f32::MAX) & mask_of(word & bad_bits == 0);
+            let x = select(good, value, f32::INFINITY);
+            let y = select(good, value, f32::NEG_INFINITY);
+            start = select(good & mask_of(count == 0), x, start);
+            count += good & 1;
+            least = if x < least { x } else { least };
+            most = if y > most { y } else { most };
+            or |= word & good as i32;
+            any |= word;
+            rows[j] = x;
+        }
+        [a[l], b[l], c[l], d[l]] = rows;
+        (n[l], first[l]) = (count, start);
+        (low[l], high[l]) = (least, most);
+        (or_mask[l], any_mask[l]) = (or, any);
+    }
+}
+
+dispatch! {
+    /// [`admit`], [`or_words`] and [`survey`] of four rows, which loads and stores
+    /// what is known of a pixel once instead of eight times.
+    pub(super) fn take_four(
+        values: [&[f32]; 4],
+        words: [&[i32]; 4],
+        bad_bits: i32,
+        kept: &mut [f32],
+        survey: &mut Survey,
+    ) = take_four_body;
+}
 dispatch! {
     /// Samples that are finite and have none of the bad bits; the others become +infinity.
     pub(super) fn admit(values: &[f32], words: &[i32], bad_bits: i32, kept: &mut [f32])
