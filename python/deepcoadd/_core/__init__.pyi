@@ -2,6 +2,7 @@
 # Stub of the compiled module; `python -m mypy.stubtest deepcoadd._core` compares the two.
 from deepcoadd._core import background as background
 from deepcoadd._core import convolve as convolve
+from deepcoadd._core import epochs as epochs
 from deepcoadd._core import interpolate as interpolate
 from deepcoadd._core import mask as mask
 from deepcoadd._core import spans as spans
@@ -11,6 +12,7 @@ __all__ = [
     "__version__",
     "background",
     "convolve",
+    "epochs",
     "get_num_threads",
     "interpolate",
     "mask",

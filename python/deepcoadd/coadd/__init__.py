@@ -10,8 +10,35 @@ from deepcoadd.coadd._bright_objects import (
     mask_bright_objects,
     read_bright_objects,
 )
+from deepcoadd.coadd._compare_warp import (
+    build_template,
+    compare_warp,
+    flag_matched_edges,
+    pair_matched,
+)
+from deepcoadd.coadd._compare_warp_options import (
+    ARTIFACT_DETECTION,
+    COMPARE_WARP_ASSEMBLE,
+    TEMPLATE_ASSEMBLE,
+    TEMPLATE_DETECTION,
+    ArtifactOptions,
+    CompareWarpOptions,
+)
 from deepcoadd.coadd._decisions import ArtifactCoadd, Decision, decision_table, input_labels
 from deepcoadd.coadd._difference import Difference, build_difference_image
+from deepcoadd.coadd._find_artifacts import (
+    Artifacts,
+    ArtifactSteps,
+    StreakFinder,
+    find_artifacts,
+)
+from deepcoadd.coadd._find_artifacts_filter import (
+    Judgement,
+    filter_artifacts,
+    judge_candidates,
+    max_epochs,
+    prefilter_artifacts,
+)
 from deepcoadd.coadd._input import CoaddInput, pixels_at
 from deepcoadd.coadd._metadata import widest_psf
 from deepcoadd.coadd._options import MAPS, TASK_ASSEMBLE, AssembleOptions
@@ -35,12 +62,19 @@ from deepcoadd.coadd._safe_clip_options import (
 from deepcoadd.coadd._stack import TileWork, stack_tile
 
 __all__ = [
+    "ARTIFACT_DETECTION",
+    "COMPARE_WARP_ASSEMBLE",
     "MAPS",
     "SAFE_CLIP_ASSEMBLE",
     "SAFE_CLIP_DETECTION",
     "TASK_ASSEMBLE",
+    "TEMPLATE_ASSEMBLE",
+    "TEMPLATE_DETECTION",
     "AlternateMask",
     "ArtifactCoadd",
+    "ArtifactOptions",
+    "ArtifactSteps",
+    "Artifacts",
     "AssembleOptions",
     "BrightObject",
     "ClipDetections",
@@ -48,25 +82,37 @@ __all__ = [
     "CoaddPlan",
     "CoaddResult",
     "CoaddTile",
+    "CompareWarpOptions",
     "Decision",
     "Difference",
     "InputRecord",
+    "Judgement",
     "MaskRules",
     "SafeClipOptions",
     "SkippedInput",
+    "StreakFinder",
     "TileWork",
     "assemble",
     "build_difference_image",
+    "build_template",
+    "compare_warp",
     "decision_table",
     "decisions_about_big",
     "detect_clip",
     "detect_clip_big",
     "difference_footprints",
+    "filter_artifacts",
+    "find_artifacts",
     "flag_inexact_psf",
+    "flag_matched_edges",
     "input_labels",
+    "judge_candidates",
     "mask_bright_objects",
+    "max_epochs",
     "merged_signs",
+    "pair_matched",
     "pixels_at",
+    "prefilter_artifacts",
     "prepare",
     "read_bright_objects",
     "safe_clip",

@@ -4,6 +4,7 @@
 mod array;
 mod background;
 mod convolve;
+mod epochs;
 mod error;
 mod interpolate;
 mod mask;
@@ -70,6 +71,17 @@ mod _core {
     mod convolve {
         #[pymodule_export]
         use crate::convolve::{gaussian_taps, separable};
+        #[pymodule_init]
+        fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+            crate::register(m)
+        }
+    }
+
+    /// Epochs against their template.
+    #[pymodule]
+    mod epochs {
+        #[pymodule_export]
+        use crate::epochs::{add_one, are_held, count_up_to, subtract_template, sums};
         #[pymodule_init]
         fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
             crate::register(m)

@@ -34,7 +34,7 @@ fn connectivity(number: i64) -> PyRes<Connectivity> {
 /// A set of pixels.
 #[pyclass(frozen, name = "SpanSet", module = "deepcoadd._core.spans")]
 #[derive(Debug)]
-pub struct PySpanSet(SpanSet);
+pub struct PySpanSet(pub(crate) SpanSet);
 
 #[pymethods]
 impl PySpanSet {

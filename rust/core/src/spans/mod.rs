@@ -7,6 +7,7 @@
 mod algebra;
 mod component;
 mod detect;
+pub mod epochs;
 mod footprint;
 mod label;
 mod morph;

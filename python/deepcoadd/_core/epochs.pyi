@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: BSD-3-Clause
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepcoadd._core.spans import SpanSet
+
+__all__ = ["add_one", "are_held", "count_up_to", "subtract_template", "sums"]
+
+_Plane: TypeAlias = NDArray[np.float32]
+_Counts: TypeAlias = NDArray[np.uint32]
+
+def subtract_template(
+    epoch: tuple[_Plane, _Plane, NDArray[np.int32]],
+    template: tuple[_Plane, _Plane],
+    out: tuple[_Plane, _Plane, _Counts],
+    *,
+    factor: float,
+    bad_bits: int,
+) -> int: ...
+def add_one(set: SpanSet, counts: _Counts, start: tuple[int, int]) -> None: ...
+def sums(
+    sets: Sequence[SpanSet], image: _Counts, start: tuple[int, int]
+) -> list[tuple[int, int]]: ...
+def count_up_to(
+    sets: Sequence[SpanSet], image: _Counts, start: tuple[int, int], limits: Sequence[int]
+) -> list[int]: ...
+def are_held(sets: Sequence[SpanSet], holders: Sequence[SpanSet]) -> list[bool]: ...

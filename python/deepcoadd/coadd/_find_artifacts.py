@@ -1,0 +1,386 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Artifacts of single epochs, found in their differences from a template."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from deepcoadd._core import epochs as _core
+from deepcoadd.coadd._alternate import one_span_set
+from deepcoadd.coadd._compare_warp_options import ArtifactOptions
+from deepcoadd.coadd._decisions import Decision
+from deepcoadd.coadd._find_artifacts_filter import (
+    filter_artifacts,
+    judge_candidates,
+    prefilter_artifacts,
+)
+from deepcoadd.coadd._input import CoaddInput
+from deepcoadd.coadd._prepare import Progress
+from deepcoadd.coadd._safe_clip_detect import merged_signs
+from deepcoadd.coadd._tiles import prefetched
+from deepcoadd.coadd._units import calibration_to
+from deepcoadd.coadd._visit_masks import on_grid
+from deepcoadd.detection import detect
+from deepcoadd.errors import DeepcoaddError, NoDataError, ShapeError
+from deepcoadd.exposure import Exposure
+from deepcoadd.image import Image, MaskedImage
+from deepcoadd.mask import Mask
+from deepcoadd.refs import WarpRef, as_ref, name_of
+from deepcoadd.scale_variance import scale_factors
+from deepcoadd.spans import FootprintSet, SpanSet
+
+__all__ = ["ArtifactSteps", "Artifacts", "StreakFinder", "find_artifacts"]
+
+_log = logging.getLogger(__name__)
+
+StreakFinder = Callable[[Exposure], Sequence[SpanSet]]
+"""Takes the difference image of an epoch, DETECTED set at its candidates; returns streaks."""
+
+
+@dataclass(frozen=True)
+class ArtifactSteps:
+    """Steps of `find_artifacts` that may be replaced; None: the package's own.
+
+    Parameters
+    ----------
+    scale : callable, optional
+        ``scale(masked_image)``: factor on the variances of an epoch, whose pixels are not to be
+        changed.
+    detect_template : callable, optional
+        ``detect_template(exposure)``: FootprintSet of the sources of a copy of the template.
+    detect : callable, optional
+        ``detect(exposure)``: FootprintSet of the candidates in a difference image.
+    prefilter : callable, optional
+        ``prefilter(candidates, exposure)``: those of a list of SpanSet that count.
+    filter : callable, optional
+        ``filter(candidates, epoch_count, n_image, sources)``: those that are artifacts.
+    """
+
+    scale: Callable[[MaskedImage], float] | None = None
+    detect_template: Callable[[Exposure], FootprintSet] | None = None
+    detect: Callable[[Exposure], FootprintSet] | None = None
+    prefilter: Callable[[list[SpanSet], Exposure], Sequence[SpanSet]] | None = None
+    filter: (
+        Callable[[list[SpanSet], Image, Image, FootprintSet | None], Sequence[SpanSet]] | None
+    ) = None
+
+
+@dataclass
+class Artifacts:
+    """Result of `find_artifacts`.
+
+    Parameters
+    ----------
+    masks : list of dict
+        For each epoch ``{"CLIPPED": [...], "NO_DATA": [...], "EDGE": [...]}``, lists of SpanSet:
+        one for each artifact; one for all pixels without data (all of the box for an epoch that
+        is missing); one for all pixels with EDGE. They can be given to
+        `deepcoadd.coadd.assemble` as ``alternate_masks``.
+    decisions : list of Decision
+        One for each candidate of each epoch: rule "artifact", "persistent", "source",
+        "prefiltered", "streak", or "none" where a replaced step decided otherwise.
+    sources : FootprintSet or None
+        Sources of the template; None when they are not protected.
+    epoch_count : Image
+        uint32: epochs of which a candidate covers the pixel.
+    n_image : Image
+        uint32: epochs that are good there.
+    variance_factors : list of float
+        What the variances of each epoch were multiplied by; NaN for one that is missing.
+    """
+
+    masks: list[dict[str, list[SpanSet]]]
+    decisions: list[Decision]
+    sources: FootprintSet | None
+    epoch_count: Image
+    n_image: Image
+    variance_factors: list[float]
+
+
+def find_artifacts(
+    template: Exposure,
+    matched: Sequence[Any],
+    *,
+    options: ArtifactOptions | None = None,
+    sigma: float | None = None,
+    scalers: Sequence[Any] | None = None,
+    streaks: StreakFinder | None = None,
+    template_without: Callable[[int], Exposure] | None = None,
+    steps: ArtifactSteps | None = None,
+    progress: Progress | None = None,
+) -> Artifacts:
+    """Artifacts of single epochs: what few of them show where the template shows nothing.
+
+    Parameters
+    ----------
+    template : Exposure
+        Clipped mean of the PSF-matched warps; float32, not changed. Its mask plays no part.
+    matched : sequence of Exposure, MaskedImage, WarpRef or None
+        PSF-matched warp of each epoch, in the unit of the template; None: it is missing. Pixels
+        that it does not cover have no data. They are read one epoch at a time. One that is not
+        on the grid of the template is warned of, and counts as missing.
+    options : ArtifactOptions, optional
+        How candidates are found and judged.
+    sigma : float, optional
+        Width [pixel] of the PSF; by default from each warp's own PSF, else from the template's.
+    scalers : sequence, optional
+        For each epoch None or an object with ``scaleMaskedImage``; see
+        `deepcoadd.coadd.assemble`.
+    streaks : callable, optional
+        Finds streaks in the difference of an epoch: takes the Exposure, returns SpanSets, which
+        are clipped as they are.
+    template_without : callable, optional
+        Template to compare epoch k with, by its number; `template` for all when left out.
+    steps : ArtifactSteps, optional
+        Steps to replace.
+    progress : callable, optional
+        Called as ``progress(done, total, label)``.
+
+    Returns
+    -------
+    Artifacts
+
+    Raises
+    ------
+    PsfGenerationError
+        A width is needed, and there is neither a PSF nor `sigma`.
+    ShapeError
+        The template is smaller than the kernel that it is smoothed by.
+    NoDataError
+        A warp cannot be read.
+
+    Notes
+    -----
+    ``docs/algorithms/compare-warp.md``. Planes of the size of the template are held for two
+    differences at most.
+    """
+    finder = _Finder(template, options or ArtifactOptions(), sigma, steps or ArtifactSteps())
+    given = [None] * len(matched) if scalers is None else list(scalers)
+    if len(given) != len(matched):
+        raise ShapeError(f"scalers: {len(given)} for {len(matched)} epochs; one for each is needed")
+    refs = [_placed(one, scaler, template) for one, scaler in zip(matched, given, strict=True)]
+    epochs = [
+        _Epoch() if found is None else finder.epoch(k, *found, streaks, template_without)
+        for k, found in _read(refs, finder, progress)
+    ]
+    return finder.decided(epochs)
+
+
+@dataclass
+class _Epoch:
+    """What one epoch showed; the defaults are those of one that is missing."""
+
+    candidates: list[SpanSet] = field(default_factory=list)
+    dropped: list[SpanSet] = field(default_factory=list)
+    streaks: list[SpanSet] = field(default_factory=list)
+    edge: SpanSet = field(default_factory=SpanSet)
+    no_data: SpanSet | None = None
+    factor: float = math.nan
+
+
+def _placed(one: Any, scaler: Any, template: Exposure) -> CoaddInput | None:
+    """A warp on the grid and in the unit of the template."""
+    if one is None:
+        return None
+    ref = as_ref(one)
+    placed = on_grid(ref, template)
+    if placed is None:
+        return None
+    if placed is not ref and template.info.unit is not None:
+        calibration = calibration_to(str(template.info.unit), ref.info(), name_of(ref))
+        placed = replace(placed, calibration=calibration)
+    return placed if scaler is None else replace(placed, scaler=scaler)
+
+
+def _read(
+    refs: Sequence[CoaddInput | None], finder: _Finder, progress: Progress | None
+) -> Iterator[tuple[int, tuple[CoaddInput, MaskedImage] | None]]:
+    """Each epoch with its pixels, not to be changed; None for one that is missing."""
+
+    def read(ref: CoaddInput | None) -> tuple[CoaddInput, MaskedImage] | None:
+        if ref is None:
+            return None
+        try:
+            return ref, ref.view(finder.box)
+        except Exception as error:
+            raise NoDataError(f"{name_of(ref)}: reading {finder.box} failed: {error}") from error
+
+    ahead = not all(ref is None or ref.in_memory for ref in refs)
+    for k, (_, found) in enumerate(prefetched(refs, read, ahead=ahead)):
+        if progress is not None:
+            progress(k, len(refs), "finding artifacts")
+        yield k, found
+
+
+class _Finder:
+    """Counts of epochs, and the planes that differences are made in."""
+
+    def __init__(
+        self,
+        template: Exposure,
+        options: ArtifactOptions,
+        sigma: float | None,
+        steps: ArtifactSteps,
+    ) -> None:
+        self.template = template
+        self.box = template.box
+        self._options = options
+        self._sigma = sigma
+        self._steps = steps
+        self._epoch_count = Image(np.zeros(self.box.shape, np.uint32), self.box)
+        self._n_image = Image(np.zeros(self.box.shape, np.uint32), self.box)
+        self._image = np.empty(self.box.shape, np.float32)
+        self._variance = np.empty(self.box.shape, np.float32)
+        self._sources = self._detect_sources() if options.preserve_contained_by_source else None
+
+    def _detect_sources(self) -> FootprintSet | None:
+        """Positive sources of the template."""
+        bare = self.template.masked_image
+        clean = Mask.zeros(self.box, bare.planes)
+        copy = Exposure(MaskedImage(bare.image.copy(), clean, bare.variance), self.template.info)
+        if self._steps.detect_template is not None:
+            return self._steps.detect_template(copy)
+        return detect(copy, self._options.template_detection, self._sigma).positive
+
+    def epoch(
+        self,
+        k: int,
+        ref: WarpRef,
+        pixels: MaskedImage,
+        streaks: StreakFinder | None,
+        template_without: Callable[[int], Exposure] | None,
+    ) -> _Epoch:
+        """Candidates, edges and missing pixels of one epoch."""
+        template = self.template if template_without is None else template_without(k)
+        factor = self._factor(ref, pixels)
+        difference, n_missing = self._difference(ref, pixels, template, factor)
+        # Taken before the detection, which may set planes.
+        edge = SpanSet.from_mask(difference.mask, "EDGE")
+        missing = SpanSet()
+        if n_missing:
+            missing = SpanSet.from_array(np.isnan(self._image), start=self.box.start)
+        found = self._detect(difference)
+        kept = self._prefiltered(found, difference)
+        difference.mask.clear("DETECTED", "DETECTED_NEGATIVE")
+        union = one_span_set(kept).clipped_to(self.box)
+        union.set_mask(difference.mask, "DETECTED")
+        _core.add_one(union._set, self._epoch_count.array, self.box.start)
+        counted = set(kept) if len(kept) < len(found) else set(found)
+        return _Epoch(
+            candidates=kept,
+            dropped=[spans for spans in found if spans not in counted],
+            streaks=[] if streaks is None else list(streaks(difference)),
+            edge=edge,
+            no_data=missing,
+            factor=factor,
+        )
+
+    def _factor(self, ref: WarpRef, pixels: MaskedImage) -> float:
+        """Factor on the variances of an epoch; 1, with a warning, where it cannot be measured."""
+        scaling = self._options.scale_variance
+        try:
+            if self._steps.scale is not None:
+                return self._steps.scale(pixels)
+            if scaling is None:
+                return 1.0
+            return scale_factors(pixels, scaling).chosen(scaling.limit)
+        except DeepcoaddError as error:
+            _log.warning("%s: variances are left as they are: %s", name_of(ref), error)
+            return 1.0
+
+    def _difference(
+        self, ref: WarpRef, pixels: MaskedImage, template: Exposure, factor: float
+    ) -> tuple[Exposure, int]:
+        """Epoch minus template, with the mask of the epoch, and how many pixels are NaN."""
+        if template.box != self.box:
+            raise ShapeError(f"template_without: got {template.box}, must be {self.box}")
+        bad = pixels.planes.known_bitmask(self._options.bad_planes)
+        n_missing = _core.subtract_template(
+            (pixels.image.array, pixels.variance.array, pixels.mask.array),
+            (template.image.array, template.variance.array),
+            (self._image, self._variance, self._n_image.array),
+            factor=factor,
+            bad_bits=bad,
+        )
+        planes = MaskedImage(
+            Image(self._image, self.box), pixels.mask.copy(), Image(self._variance, self.box)
+        )
+        info = ref.info()
+        if info.psf is None:
+            info = replace(info, psf=self.template.info.psf)
+        return Exposure(planes, info), n_missing
+
+    def _detect(self, difference: Exposure) -> list[SpanSet]:
+        """Pixels of each candidate."""
+        if self._steps.detect is not None:
+            return [footprint.spans for footprint in self._steps.detect(difference)]
+        found = detect(difference, self._options.detection, self._sigma, do_smooth=False)
+        merged = merged_signs(found.positive, found.negative)
+        return [footprint.spans for footprint in merged]
+
+    def _prefiltered(self, found: list[SpanSet], difference: Exposure) -> list[SpanSet]:
+        """Candidates that count."""
+        if self._steps.prefilter is not None:
+            return list(self._steps.prefilter(found, difference))
+        if not self._options.prefilter:
+            return found
+        return prefilter_artifacts(found, difference.mask, self._options)
+
+    def decided(self, epochs: list[_Epoch]) -> Artifacts:
+        """The result, when all epochs have been looked at."""
+        decisions: list[Decision] = []
+        masks: list[dict[str, list[SpanSet]]] = []
+        for k, one in enumerate(epochs):
+            chosen = self._filtered(one.candidates)
+            decisions += self._decisions(k, one, chosen)
+            no_data = SpanSet.from_box(self.box) if one.no_data is None else one.no_data
+            masks.append(
+                {
+                    "CLIPPED": [*chosen, *one.streaks],
+                    "NO_DATA": [no_data] if no_data else [],
+                    "EDGE": [one.edge] if one.edge else [],
+                }
+            )
+        return Artifacts(
+            masks=masks,
+            decisions=decisions,
+            sources=self._sources,
+            epoch_count=self._epoch_count,
+            n_image=self._n_image,
+            variance_factors=[one.factor for one in epochs],
+        )
+
+    def _filtered(self, candidates: list[SpanSet]) -> list[SpanSet]:
+        """Candidates of one epoch that are artifacts."""
+        if not candidates:
+            return []
+        if self._steps.filter is not None:
+            counts = self._epoch_count, self._n_image
+            return list(self._steps.filter(candidates, *counts, self._sources))
+        return filter_artifacts(
+            candidates, self._epoch_count, self._n_image, self._sources, self._options
+        )
+
+    def _decisions(self, k: int, one: _Epoch, chosen: list[SpanSet]) -> list[Decision]:
+        """What was decided about the candidates of epoch k."""
+        judged = judge_candidates(
+            one.candidates, self._epoch_count, self._n_image, self._sources, self._options
+        )
+        clipped = set(chosen)
+        records: list[Decision] = []
+        for spans, rule, fraction in zip(
+            one.candidates, judged.rules, judged.fractions.tolist(), strict=True
+        ):
+            blamed = (k,) if spans in clipped else ()
+            if bool(blamed) != (rule == "artifact"):
+                rule = "artifact" if blamed else "none"
+            records.append(Decision(spans, rule, (k,), (fraction,), blamed))
+        records += [Decision(spans, "prefiltered", (k,), (0.0,)) for spans in one.dropped]
+        records += [Decision(spans, "streak", (k,), (1.0,), (k,)) for spans in one.streaks]
+        return records
