@@ -17,6 +17,11 @@ if TYPE_CHECKING:
         AssembleCoaddConnections,
         AssembleCoaddTask,
     )
+    from deepcoadd.tasks.compare_warp import (
+        CompareWarpAssembleCoaddConfig,
+        CompareWarpAssembleCoaddConnections,
+        CompareWarpAssembleCoaddTask,
+    )
     from deepcoadd.tasks.interp_image import InterpImageConfig, InterpImageTask
     from deepcoadd.tasks.safe_clip import SafeClipAssembleCoaddConfig, SafeClipAssembleCoaddTask
     from deepcoadd.tasks.scale_variance import ScaleVarianceConfig, ScaleVarianceTask
@@ -33,6 +38,9 @@ _HOME = {
     "AssembleCoaddConfig": "assemble_coadd",
     "AssembleCoaddConnections": "assemble_coadd",
     "AssembleCoaddTask": "assemble_coadd",
+    "CompareWarpAssembleCoaddConfig": "compare_warp",
+    "CompareWarpAssembleCoaddConnections": "compare_warp",
+    "CompareWarpAssembleCoaddTask": "compare_warp",
     "ImageScaler": "scale_zero_point",
     "InterpImageConfig": "interp_image",
     "InterpImageTask": "interp_image",
@@ -52,6 +60,9 @@ __all__ = [
     "AssembleCoaddConfig",
     "AssembleCoaddConnections",
     "AssembleCoaddTask",
+    "CompareWarpAssembleCoaddConfig",
+    "CompareWarpAssembleCoaddConnections",
+    "CompareWarpAssembleCoaddTask",
     "ImageScaler",
     "InterpImageConfig",
     "InterpImageTask",

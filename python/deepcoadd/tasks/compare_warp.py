@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A coadd without what few PSF-matched warps show, as a pipeline task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from lsst.pipe.base import NoWorkFound, Struct
+
+from deepcoadd.coadd import (
+    ArtifactSteps,
+    CoaddPlan,
+    StreakFinder,
+    decision_table,
+    filter_artifacts,
+    find_artifacts,
+    flag_matched_edges,
+    input_labels,
+    merged_signs,
+    pair_matched,
+    prefilter_artifacts,
+    widest_psf,
+)
+from deepcoadd.detection import detect
+from deepcoadd.errors import NoDataError, TooManyMaskedPixelsError
+from deepcoadd.exposure import Exposure
+from deepcoadd.image import Image, MaskedImage
+from deepcoadd.interop.afw import as_exposure
+from deepcoadd.mask import DEFAULT_PLANES, Mask
+from deepcoadd.refs import WarpRef, as_refs
+from deepcoadd.spans import FootprintSet, SpanSet
+from deepcoadd.tasks.assemble_coadd import AssembleCoaddTask
+from deepcoadd.tasks.compare_warp_config import (
+    CompareWarpAssembleCoaddConfig,
+    CompareWarpAssembleCoaddConnections,
+)
+
+__all__ = [
+    "CompareWarpAssembleCoaddConfig",
+    "CompareWarpAssembleCoaddConnections",
+    "CompareWarpAssembleCoaddTask",
+]
+
+
+class CompareWarpAssembleCoaddTask(AssembleCoaddTask):
+    """Mean of the warps of one patch without the artifacts that their PSF-matched versions show.
+
+    Notes
+    -----
+    `run` calls `findArtifacts` (which calls `prefilterArtifacts` for each epoch, then
+    `filterArtifacts`), the `run` of `AssembleCoaddTask` with what was found, and
+    `applyAltEdgeMask`. `runQuantum` calls `makeSupplementaryData` before, which makes the
+    template. A subclass may override any of them.
+    """
+
+    ConfigClass = CompareWarpAssembleCoaddConfig
+    _DefaultName = "compareWarpAssembleCoadd"
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.makeSubtask("assembleStaticSkyModel")
+        self.makeSubtask("detect")
+        if self.config.doPreserveContainedBySource:
+            self.makeSubtask("detectTemplate")
+        if self.config.doScaleWarpVariance:
+            self.makeSubtask("scaleWarpVariance")
+        self.maskStreaks: StreakFinder | None = None
+
+    def makeSupplementaryData(self, butlerQC: Any, inputRefs: Any, outputRefs: Any) -> Struct:
+        """Make the template from the PSF-matched warps of a quantum.
+
+        Returns
+        -------
+        Struct
+            See `makeSupplementaryDataFrom`.
+        """
+        inputs = butlerQC.get(inputRefs)
+        dataId = butlerQC.quantum.dataId
+        skyInfo = self.makeSkyInfo(inputs.get("skyMap"), dataId, as_refs(inputs["inputWarps"]))
+        return self.makeSupplementaryDataFrom(skyInfo, inputs.get("psfMatchedWarps") or [])
+
+    def makeSupplementaryDataFrom(
+        self, skyInfo: Any, psfMatchedWarpRefList: Sequence[Any]
+    ) -> Struct:
+        """Make the template from PSF-matched warps.
+
+        Parameters
+        ----------
+        skyInfo : SkyInfo
+            Anything with `bbox` and `wcs`.
+        psfMatchedWarpRefList : sequence of WarpRef, Exposure or handle
+            PSF-matched warps.
+
+        Returns
+        -------
+        Struct
+            ``templateCoadd`` (interpolated, with the PSF of the warps), and ``warpRefList``,
+            ``imageScalerList``, ``weightList`` of the PSF-matched warps that it is made of.
+
+        Raises
+        ------
+        RuntimeError
+            No PSF-matched warp can be used.
+        """
+        static = self.assembleStaticSkyModel
+        static.maxMemory = min(static.maxMemory, self.maxMemory)
+        try:
+            prepared = static.prepareInputs(psfMatchedWarpRefList, skyInfo.bbox)
+            made = static.run(
+                skyInfo, prepared.warpRefList, prepared.imageScalerList, prepared.weightList
+            )
+        except NoWorkFound as error:
+            raise NoDataError(
+                f"no template can be made of the PSF-matched warps: {error}"
+            ) from None
+        template = made.coaddExposure
+        static.processResults(template)
+        if template.info.psf is None:
+            template.info = replace(
+                template.info, psf=widest_psf(ref.info() for ref in prepared.warpRefList)
+            )
+        return Struct(
+            templateCoadd=template,
+            warpRefList=prepared.warpRefList,
+            imageScalerList=prepared.imageScalerList,
+            weightList=prepared.weightList,
+        )
+
+    def run(  # type: ignore[override]
+        self,
+        skyInfo: Any,
+        warpRefList: Sequence[Any],
+        imageScalerList: Sequence[Any],
+        weightList: Sequence[float],
+        supplementaryData: Struct | None = None,
+        **kwargs: Any,
+    ) -> Struct:
+        """Assemble a coadd of warps without their artifacts.
+
+        Parameters
+        ----------
+        skyInfo : SkyInfo
+            Anything with `bbox` and `wcs`.
+        warpRefList : sequence of WarpRef, Exposure or handle
+            Warps as observed; see `AssembleCoaddTask.run`.
+        imageScalerList : sequence
+            For each warp None or an object with ``scaleMaskedImage``.
+        weightList : sequence of float
+            Weight of each warp.
+        supplementaryData : Struct
+            ``templateCoadd``, and ``warpRefList`` and ``imageScalerList`` of the PSF-matched
+            warps, in any order; see `makeSupplementaryDataFrom`.
+        **kwargs
+            Ignored.
+
+        Returns
+        -------
+        Struct
+            Members of `AssembleCoaddTask.run`; ``altMaskList``: for each warp given ``{"CLIPPED":
+            [SpanSet, ...], "NO_DATA": [...], "EDGE": [...]}``; ``decisions``: table of
+            `deepcoadd.coadd.decision_table`; ``templateCoadd``.
+
+        Raises
+        ------
+        NoWorkFound
+            There is no warp, or none can be used.
+        RuntimeError
+            There is no template.
+        """
+        template = getattr(supplementaryData, "templateCoadd", None)
+        if supplementaryData is None or template is None:
+            raise NoDataError(
+                "supplementaryData: there is no template; makeSupplementaryDataFrom makes one of "
+                "PSF-matched warps"
+            )
+        refs = as_refs(warpRefList)
+        matched, scalers = _reordered(refs, supplementaryData)
+        self._decisions: list[Any] = []
+        altMaskList = self.findArtifacts(template, matched, scalers)
+        result = super().run(
+            skyInfo,
+            refs,
+            imageScalerList,
+            weightList,
+            psfMatchedWarpRefList=matched,
+            altMaskList=altMaskList,
+            mask=self.getBadPixelMask() | DEFAULT_PLANES.bitmask("CLIPPED"),
+        )
+        used = {id(ref) for ref in result.warpRefList}
+        each = zip(altMaskList, refs, strict=True)
+        self.applyAltEdgeMask(result.coaddExposure.mask, [m for m, ref in each if id(ref) in used])
+        result.altMaskList = altMaskList
+        result.templateCoadd = template
+        wcs = result.coaddExposure.info.wcs
+        result.decisions = decision_table(self._decisions, input_labels(refs), wcs)
+        self.metadata["n_artifacts"] = sum(bool(one.clipped) for one in self._decisions)
+        return result
+
+    def _plan(
+        self, skyInfo: Any, lists: tuple[Any, Any, Any, Any], stats: Struct, mask: int | None
+    ) -> CoaddPlan:
+        """Plan as always; with CLIPPED as a bad plane the configured ones stay bad."""
+        plan = super()._plan(skyInfo, lists, stats, mask)
+        configured = plan.rules.planes.known_bitmask(self.config.badMaskPlanes)
+        return replace(plan, rules=replace(plan.rules, bad=plan.rules.bad | configured))
+
+    def findArtifacts(
+        self, templateCoadd: Any, warpRefList: Sequence[Any], imageScalerList: Sequence[Any]
+    ) -> list[dict[str, list[SpanSet]]]:
+        """Find artifacts in the differences of PSF-matched warps and their template.
+
+        Parameters
+        ----------
+        templateCoadd : Exposure
+            Not changed.
+        warpRefList : sequence of WarpRef, Exposure, handle or None
+            PSF-matched warps in the order of the warps of the coadd; None: missing.
+        imageScalerList : sequence
+            For each None or an object with ``scaleMaskedImage``.
+
+        Returns
+        -------
+        list of dict
+            For each warp ``{"CLIPPED": [...], "NO_DATA": [...], "EDGE": [...]}``: a SpanSet for
+            each artifact, one for all pixels without data, one for all with EDGE.
+        """
+        given = [None if ref is None else as_refs([ref])[0] for ref in warpRefList]
+        config = self.config
+        found = find_artifacts(
+            as_exposure(templateCoadd),
+            given,
+            scalers=imageScalerList,
+            options=config.to_artifact_options(),
+            streaks=self.maskStreaks if config.doFilterMorphological else None,
+            steps=ArtifactSteps(
+                scale=self._scaled if config.doScaleWarpVariance else None,
+                detect_template=self._detectTemplate,
+                detect=self._detect,
+                prefilter=self.prefilterArtifacts if config.doPrefilterArtifacts else None,
+                filter=self.filterArtifacts,
+            ),
+        )
+        self._decisions = found.decisions
+        return found.masks
+
+    def _scaled(self, pixels: MaskedImage) -> float:
+        """Factor on the variances, through the sub-task."""
+        return float(self.scaleWarpVariance.run(pixels.copy()))
+
+    def _detect(self, exposure: Exposure) -> FootprintSet:
+        """Candidates of both signs, through the sub-task."""
+        found = self.detect.detectFootprints(exposure, doSmooth=False, clearMask=True)
+        return merged_signs(found.positive, found.negative)
+
+    def _detectTemplate(self, exposure: Exposure) -> FootprintSet:
+        """Positive sources, through the sub-task."""
+        try:
+            found = self.detectTemplate.detectFootprints(exposure)
+        except TooManyMaskedPixelsError:
+            # Only the new background can fail, and it changes no footprint.
+            options = self.config.detectTemplate.value.to_options()
+            options = replace(options, re_estimate_background=False)
+            found = detect(exposure, replace(options, do_temp_local_background=False))
+        return merged_signs(found.positive, None)
+
+    def prefilterArtifacts(self, spanSetList: Sequence[SpanSet], exp: Exposure) -> list[SpanSet]:
+        """Drop candidates with next to no good pixel.
+
+        Parameters
+        ----------
+        spanSetList : sequence of SpanSet
+            Candidates of one epoch.
+        exp : Exposure
+            Its difference from the template.
+        """
+        return prefilter_artifacts(spanSetList, exp.mask, self.config.to_artifact_options())
+
+    def filterArtifacts(
+        self,
+        spanSetList: Sequence[SpanSet],
+        epochCountImage: Image,
+        nImage: Image,
+        footprintsToExclude: FootprintSet | None = None,
+    ) -> list[SpanSet]:
+        """Choose the candidates of one epoch that are artifacts.
+
+        Parameters
+        ----------
+        spanSetList : sequence of SpanSet
+            Candidates.
+        epochCountImage, nImage : Image
+            uint32: epochs that show something at a pixel, and epochs that are good there.
+        footprintsToExclude : FootprintSet, optional
+            A candidate wholly in one of these is none.
+        """
+        return filter_artifacts(
+            spanSetList,
+            epochCountImage,
+            nImage,
+            footprintsToExclude,
+            self.config.to_artifact_options(),
+        )
+
+    def applyAltEdgeMask(self, mask: Mask, altMaskList: Sequence[dict[str, Any]]) -> None:
+        """Set SENSOR_EDGE and INEXACT_PSF, in place, where a PSF-matched warp has EDGE."""
+        flag_matched_edges(mask, [spans for one in altMaskList for spans in one.get("EDGE", [])])
+
+
+def _reordered(
+    refs: Sequence[WarpRef], supplementary: Struct
+) -> tuple[list[WarpRef | None], list[Any]]:
+    """PSF-matched warps, and their scalers, in the order of the warps."""
+    theirs = [None if ref is None else as_refs([ref])[0] for ref in supplementary.warpRefList]
+    given = getattr(supplementary, "imageScalerList", None) or [None] * len(theirs)
+    scalers = {id(ref): scaler for ref, scaler in zip(theirs, given, strict=True)}
+    ordered = pair_matched(refs, theirs)
+    return ordered, [scalers[id(ref)] if ref is not None else None for ref in ordered]
