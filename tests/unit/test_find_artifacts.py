@@ -22,6 +22,7 @@ from deepcoadd.coadd import (
     max_epochs,
     prefilter_artifacts,
 )
+from deepcoadd.detection import detect
 from deepcoadd.errors import OptionError, PsfGenerationError, ShapeError
 from deepcoadd.image import Image
 from deepcoadd.mask import Mask
@@ -360,3 +361,17 @@ def test_warning_where_variances_cannot_be_scaled(caplog: pytest.LogCaptureFixtu
         find_artifacts(template(), warps)
     # flat images have no scatter at all
     assert "variances are left as they are" in caplog.text
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+def test_detection_that_leaves_the_mask_alone(smooth: bool) -> None:
+    one = epochs(1, (0,))[0]
+    one.mask.set("DETECTED", np.eye(*SHAPE, dtype=bool))
+    before = one.mask.array.copy()
+    found = detect(one, do_smooth=smooth, flag=False)
+    assert_array_equal(one.mask.array, before)
+    flagged = detect(one, do_smooth=smooth)
+    assert found.positive is not None
+    assert flagged.positive is not None
+    assert found.positive.spans == flagged.positive.spans
+    assert not np.array_equal(one.mask.array, before)

@@ -16,7 +16,6 @@ from deepcoadd.coadd._alternate import one_span_set
 from deepcoadd.coadd._compare_warp_options import ArtifactOptions
 from deepcoadd.coadd._decisions import Decision
 from deepcoadd.coadd._find_artifacts_filter import (
-    filter_artifacts,
     judge_candidates,
     prefilter_artifacts,
 )
@@ -40,7 +39,8 @@ __all__ = ["ArtifactSteps", "Artifacts", "StreakFinder", "find_artifacts"]
 _log = logging.getLogger(__name__)
 
 StreakFinder = Callable[[Exposure], Sequence[SpanSet]]
-"""Takes the difference image of an epoch, DETECTED set at its candidates; returns streaks."""
+"""Takes the difference image of an epoch, DETECTED set at its candidates; returns streaks. The
+planes of the next epoch are written into the same arrays."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class ArtifactSteps:
     prefilter : callable, optional
         ``prefilter(candidates, exposure)``: those of a list of SpanSet that count.
     filter : callable, optional
-        ``filter(candidates, epoch_count, n_image, sources)``: those that are artifacts.
+        ``filter(candidates, epoch_count, n_image, sources)``: those of the candidates that are
+        artifacts.
     """
 
     scale: Callable[[MaskedImage], float] | None = None
@@ -160,7 +161,9 @@ def find_artifacts(
     ``docs/algorithms/compare-warp.md``. Planes of the size of the template are held for two
     differences at most.
     """
-    finder = _Finder(template, options or ArtifactOptions(), sigma, steps or ArtifactSteps())
+    steps = ArtifactSteps() if steps is None else steps
+    marks = streaks is not None or steps.detect is not None or steps.prefilter is not None
+    finder = _Finder(template, options or ArtifactOptions(), sigma, steps, marks=marks)
     given = [None] * len(matched) if scalers is None else list(scalers)
     if len(given) != len(matched):
         raise ShapeError(f"scalers: {len(given)} for {len(matched)} epochs; one for each is needed")
@@ -227,6 +230,8 @@ class _Finder:
         options: ArtifactOptions,
         sigma: float | None,
         steps: ArtifactSteps,
+        *,
+        marks: bool,
     ) -> None:
         self.template = template
         self.box = template.box
@@ -237,6 +242,9 @@ class _Finder:
         self._n_image = Image(np.zeros(self.box.shape, np.uint32), self.box)
         self._image = np.empty(self.box.shape, np.float32)
         self._variance = np.empty(self.box.shape, np.float32)
+        # Only steps of others look at the mask of a difference, or change it.
+        self._marks = marks
+        self._words = np.empty(self.box.shape if marks else (0, 0), np.int32)
         self._sources = self._detect_sources() if options.preserve_contained_by_source else None
 
     def _detect_sources(self) -> FootprintSet | None:
@@ -267,9 +275,10 @@ class _Finder:
             missing = SpanSet.from_array(np.isnan(self._image), start=self.box.start)
         found = self._detect(difference)
         kept = self._prefiltered(found, difference)
-        difference.mask.clear("DETECTED", "DETECTED_NEGATIVE")
         union = one_span_set(kept).clipped_to(self.box)
-        union.set_mask(difference.mask, "DETECTED")
+        if streaks is not None:
+            difference.mask.clear("DETECTED", "DETECTED_NEGATIVE")
+            union.set_mask(difference.mask, "DETECTED")
         _core.add_one(union._set, self._epoch_count.array, self.box.start)
         counted = set(kept) if len(kept) < len(found) else set(found)
         return _Epoch(
@@ -308,9 +317,11 @@ class _Finder:
             factor=factor,
             bad_bits=bad,
         )
-        planes = MaskedImage(
-            Image(self._image, self.box), pixels.mask.copy(), Image(self._variance, self.box)
-        )
+        mask = pixels.mask
+        if self._marks:
+            np.copyto(self._words, mask.array)
+            mask = Mask(self._words, self.box, mask.planes)
+        planes = MaskedImage(Image(self._image, self.box), mask, Image(self._variance, self.box))
         info = ref.info()
         if info.psf is None:
             info = replace(info, psf=self.template.info.psf)
@@ -320,8 +331,11 @@ class _Finder:
         """Pixels of each candidate."""
         if self._steps.detect is not None:
             return [footprint.spans for footprint in self._steps.detect(difference)]
-        found = detect(difference, self._options.detection, self._sigma, do_smooth=False)
+        how = self._options.detection
+        found = detect(difference, how, self._sigma, do_smooth=False, flag=False)
         merged = merged_signs(found.positive, found.negative)
+        if how.combined_grow or how.n_sigma_to_grow == 0:
+            return merged.spans.split(8) if len(merged) else []
         return [footprint.spans for footprint in merged]
 
     def _prefiltered(self, found: list[SpanSet], difference: Exposure) -> list[SpanSet]:
@@ -334,15 +348,18 @@ class _Finder:
 
     def decided(self, epochs: list[_Epoch]) -> Artifacts:
         """The result, when all epochs have been looked at."""
+        sources = [] if self._sources is None else [one.spans for one in self._sources]
         decisions: list[Decision] = []
         masks: list[dict[str, list[SpanSet]]] = []
         for k, one in enumerate(epochs):
-            chosen = self._filtered(one.candidates)
-            decisions += self._decisions(k, one, chosen)
+            about = self._judged(k, one.candidates, sources)
+            decisions += about
+            decisions += [Decision(spans, "prefiltered", (k,), (0.0,)) for spans in one.dropped]
+            decisions += [Decision(spans, "streak", (k,), (1.0,), (k,)) for spans in one.streaks]
             no_data = SpanSet.from_box(self.box) if one.no_data is None else one.no_data
             masks.append(
                 {
-                    "CLIPPED": [*chosen, *one.streaks],
+                    "CLIPPED": [*(each.spans for each in about if each.clipped), *one.streaks],
                     "NO_DATA": [no_data] if no_data else [],
                     "EDGE": [one.edge] if one.edge else [],
                 }
@@ -356,31 +373,21 @@ class _Finder:
             variance_factors=[one.factor for one in epochs],
         )
 
-    def _filtered(self, candidates: list[SpanSet]) -> list[SpanSet]:
-        """Candidates of one epoch that are artifacts."""
+    def _judged(self, k: int, candidates: list[SpanSet], sources: list[SpanSet]) -> list[Decision]:
+        """Decisions about the candidates of epoch k."""
         if not candidates:
             return []
+        counts = self._epoch_count, self._n_image
+        judged = judge_candidates(candidates, *counts, sources, self._options)
+        rules = judged.rules
         if self._steps.filter is not None:
-            counts = self._epoch_count, self._n_image
-            return list(self._steps.filter(candidates, *counts, self._sources))
-        return filter_artifacts(
-            candidates, self._epoch_count, self._n_image, self._sources, self._options
-        )
-
-    def _decisions(self, k: int, one: _Epoch, chosen: list[SpanSet]) -> list[Decision]:
-        """What was decided about the candidates of epoch k."""
-        judged = judge_candidates(
-            one.candidates, self._epoch_count, self._n_image, self._sources, self._options
-        )
-        clipped = set(chosen)
-        records: list[Decision] = []
-        for spans, rule, fraction in zip(
-            one.candidates, judged.rules, judged.fractions.tolist(), strict=True
-        ):
-            blamed = (k,) if spans in clipped else ()
-            if bool(blamed) != (rule == "artifact"):
-                rule = "artifact" if blamed else "none"
-            records.append(Decision(spans, rule, (k,), (fraction,), blamed))
-        records += [Decision(spans, "prefiltered", (k,), (0.0,)) for spans in one.dropped]
-        records += [Decision(spans, "streak", (k,), (1.0,), (k,)) for spans in one.streaks]
-        return records
+            chosen = set(self._steps.filter(candidates, *counts, self._sources))
+            rules = [
+                "artifact" if spans in chosen else "none" if rule == "artifact" else rule
+                for spans, rule in zip(candidates, rules, strict=True)
+            ]
+        each = zip(candidates, rules, judged.fractions.tolist(), strict=True)
+        return [
+            Decision(spans, rule, (k,), (fraction,), (k,) if rule == "artifact" else ())
+            for spans, rule, fraction in each
+        ]

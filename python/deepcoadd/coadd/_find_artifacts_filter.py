@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deepcoadd._core import epochs as _core
+from deepcoadd._core import spans as _spans
 from deepcoadd.coadd._compare_warp_options import ArtifactOptions
 from deepcoadd.image import Image
 from deepcoadd.mask import Mask
@@ -95,7 +96,7 @@ def judge_candidates(
     candidates: Sequence[SpanSet],
     epoch_count: Image,
     n_image: Image,
-    sources: FootprintSet | None = None,
+    sources: FootprintSet | Sequence[SpanSet] | None = None,
     options: ArtifactOptions | None = None,
 ) -> Judgement:
     """Tell artifacts from what many epochs show, and from sources.
@@ -108,7 +109,7 @@ def judge_candidates(
         uint32: epochs of which a candidate covers the pixel.
     n_image : Image
         uint32, same box: epochs that are good there.
-    sources : FootprintSet, optional
+    sources : FootprintSet or sequence of SpanSet, optional
         Sources of the template; None: none are kept.
     options : ArtifactOptions, optional
         Limits.
@@ -130,11 +131,16 @@ def judge_candidates(
     limits = np.minimum(max_epochs(totals[:, 1] / inside, options), _NO_LIMIT)
     rare = _core.count_up_to(sets, epoch_count.array, epoch_count.box.start, limits.tolist())
     fractions = np.array(rare, np.float64) / [max(spans.area, 1) for spans in candidates]
-    holders = [] if sources is None else [source.spans._set for source in sources]
+    holders = [] if sources is None or not sets else _sets_of(sources)
     in_source = np.array(_core.are_held(sets, holders), bool)
     seldom = fractions > options.spatial_threshold
     rules = np.where(seldom, np.where(in_source, "source", "artifact"), "persistent")
     return Judgement(fractions, limits, in_source, rules.tolist())
+
+
+def _sets_of(sources: FootprintSet | Sequence[SpanSet]) -> list[_spans.SpanSet]:
+    """Pixels of each source as the core takes them."""
+    return [one._set if isinstance(one, SpanSet) else one.spans._set for one in sources]
 
 
 def filter_artifacts(

@@ -78,6 +78,7 @@ def detect(
     *,
     do_smooth: bool = True,
     clear_mask: bool = True,
+    flag: bool = True,
     factor: float = 1.0,
     factor_negative: float | None = None,
 ) -> DetectionResult:
@@ -99,6 +100,8 @@ def detect(
         Smooth by a Gaussian of `sigma` before.
     clear_mask : bool
         Clear the two planes first.
+    flag : bool
+        Off: the mask is neither changed nor copied, unless a step needs it.
     factor, factor_negative : float
         Factor on the threshold, and on that for negative sources (default: the same).
 
@@ -128,7 +131,8 @@ def detect(
     width = 0
     if do_smooth and psf_sigma is not None:
         width = kernel_width(psf_sigma, options.n_sigma_for_kernel)
-    words = _starting_words(pixels, options, clear=clear_mask)
+    own = flag or width > 0 or _fits_backgrounds(options)
+    words = _starting_words(pixels, options, clear=clear_mask) if own else pixels.mask
     scene = MaskedImage(pixels.image, words, pixels.variance)
     if options.do_temp_wide_background:
         scene = _less_wide_background(scene, options)
@@ -140,8 +144,9 @@ def detect(
         polarity: _grown(footprints.with_region(pixels.box), n_grow, options)
         for polarity, footprints in found.items()
     }
-    for polarity, footprints in grown.items():
-        footprints.set_mask(words, _PLANE[polarity])
+    if own:
+        for polarity, footprints in grown.items():
+            footprints.set_mask(words, _PLANE[polarity])
     if not options.return_original_footprints:
         found = grown
     counts = _counts(found)
@@ -151,7 +156,8 @@ def detect(
         for polarity in set(_PLANE) - set(_wanted(options)):
             found.pop(polarity)
             words.clear(_PLANE[polarity])
-    pixels.mask.array[...] = words.array
+    if flag:
+        pixels.mask.array[...] = words.array
     _log.debug("detected %s", counts)
     return DetectionResult(
         positive=found.get("positive"),
@@ -163,6 +169,15 @@ def detect(
         factor_negative=factors["negative"],
         background=backgrounds,
         **counts,
+    )
+
+
+def _fits_backgrounds(options: DetectionOptions) -> bool:
+    """Whether a step looks at the mask that the detection makes."""
+    return (
+        options.re_estimate_background
+        or options.do_temp_local_background
+        or options.do_temp_wide_background
     )
 
 
