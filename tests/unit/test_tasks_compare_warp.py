@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import astropy.units as u
@@ -13,8 +14,10 @@ import pytest
 from numpy.testing import assert_array_equal
 from tests.unit.test_compare_warp import BOX, SQUARE, with_squares
 
+import deepcoadd
 from deepcoadd import Exposure
 from deepcoadd.coadd import ArtifactOptions, CompareWarpOptions, compare_warp
+from deepcoadd.refs import ExposureRef
 from deepcoadd.spans import Footprint, FootprintSet, SpanSet
 
 pytest.importorskip("lsst.pipe.base", reason="needs the lsst extra")
@@ -238,3 +241,31 @@ def test_pipeline_graph_has_the_matched_warps() -> None:
     names = set(graph.tasks["compare"].inputs)
     assert {"inputWarps", "psfMatchedWarps"} <= names
     assert "templateCoadd" not in graph.tasks["compare"].outputs
+
+
+@pytest.mark.parametrize("template_too", [False, True])
+def test_quantum_reads_both_kinds_and_writes_the_coadd(template_too: bool) -> None:
+    outputs: list[Any] = []
+    inputs = warps(5, 1)
+    handles = [ExposureRef(one, {"visit": 100 + k}) for k, one in enumerate(inputs)]
+    matched = [ExposureRef(one, {"visit": 104 - k}) for k, one in enumerate(inputs[::-1])]
+    butler = SimpleNamespace(
+        resources=SimpleNamespace(num_cores=1, max_mem=None),
+        quantum=SimpleNamespace(dataId={"tract": 3, "patch": 5}),
+        get=lambda refs: {"inputWarps": handles, "psfMatchedWarps": matched},
+        put=lambda result, refs: outputs.append(result),
+    )
+    config = CompareWarpAssembleCoaddConfig()
+    config.assembleStaticSkyModel.doWrite = template_too
+    try:
+        CompareWarpAssembleCoaddTask(config=config).runQuantum(butler, None, None)
+    finally:
+        deepcoadd.set_num_threads(0)
+    (result,) = outputs
+    assert clipped_in(result) == [0]
+    assert np.isfinite(result.templateCoadd.image.array).all()
+    same = run_of(task_of(), inputs)
+    assert_array_equal(result.coaddExposure.mask.array, same.coaddExposure.mask.array)
+    graph = PipelineGraph()
+    graph.add_task("compare", CompareWarpAssembleCoaddTask, config)
+    assert ("templateCoadd" in graph.tasks["compare"].outputs) == template_too
