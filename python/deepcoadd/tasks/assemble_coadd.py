@@ -53,6 +53,9 @@ class AssembleCoaddTask(PipelineTask):  # type: ignore[misc]
 
     ConfigClass = AssembleCoaddConfig
     _DefaultName = "assembleCoadd"
+    # Whether the configured bad planes stay bad when `run` is given a mask: a task that adds
+    # CLIPPED to them can name in the mask only those that the default dictionary knows.
+    _keepsConfiguredPlanes = False
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -330,7 +333,10 @@ class AssembleCoaddTask(PipelineTask):  # type: ignore[misc]
         info = plan.info
         if self.config.doScaleZeroPoint:
             info = replace(info, photo_calib=self.scaleZeroPoint.getPhotoCalib())
-        return replace(plan, rules=replace(plan.rules, thresholds=thresholds), info=info)
+        bad = plan.rules.bad
+        if self._keepsConfiguredPlanes:
+            bad |= plan.rules.planes.known_bitmask(self.config.badMaskPlanes)
+        return replace(plan, rules=replace(plan.rules, bad=bad, thresholds=thresholds), info=info)
 
     def _subregion(self, plan: CoaddPlan, stats: Struct, work: TileWork) -> StackDiagnostics:
         """One strip, through the overridable step."""

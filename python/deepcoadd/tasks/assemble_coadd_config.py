@@ -27,17 +27,18 @@ __all__ = ["AssembleCoaddConfig", "AssembleCoaddConnections"]
 EXPOSURE = "DeepcoaddExposure"
 IMAGE = "DeepcoaddImage"
 PATCH = ("tract", "patch", "band", "skymap")
+TEMPLATES = {
+    "inputCoaddName": "deep",
+    "outputCoaddName": "deep",
+    "warpType": "direct",
+    "warpTypeSuffix": "",
+}
 
 
 class AssembleCoaddConnections(  # type: ignore[call-arg]
     PipelineTaskConnections,  # type: ignore[misc]
     dimensions=PATCH,
-    defaultTemplates={
-        "inputCoaddName": "deep",
-        "outputCoaddName": "deep",
-        "warpType": "direct",
-        "warpTypeSuffix": "",
-    },
+    defaultTemplates=TEMPLATES,
 ):
     """Datasets that the base assembler reads and writes."""
 

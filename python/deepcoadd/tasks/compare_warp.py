@@ -11,7 +11,6 @@ from lsst.pipe.base import NoWorkFound, Struct
 
 from deepcoadd.coadd import (
     ArtifactSteps,
-    CoaddPlan,
     StreakFinder,
     decision_table,
     filter_artifacts,
@@ -57,6 +56,7 @@ class CompareWarpAssembleCoaddTask(AssembleCoaddTask):
 
     ConfigClass = CompareWarpAssembleCoaddConfig
     _DefaultName = "compareWarpAssembleCoadd"
+    _keepsConfiguredPlanes = True
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -197,14 +197,6 @@ class CompareWarpAssembleCoaddTask(AssembleCoaddTask):
         result.decisions = decision_table(self._decisions, input_labels(refs), wcs)
         self.metadata["n_artifacts"] = sum(bool(one.clipped) for one in self._decisions)
         return result
-
-    def _plan(
-        self, skyInfo: Any, lists: tuple[Any, Any, Any, Any], stats: Struct, mask: int | None
-    ) -> CoaddPlan:
-        """Plan as always; with CLIPPED as a bad plane the configured ones stay bad."""
-        plan = super()._plan(skyInfo, lists, stats, mask)
-        configured = plan.rules.planes.known_bitmask(self.config.badMaskPlanes)
-        return replace(plan, rules=replace(plan.rules, bad=plan.rules.bad | configured))
 
     def findArtifacts(
         self, templateCoadd: Any, warpRefList: Sequence[Any], imageScalerList: Sequence[Any]

@@ -26,6 +26,7 @@ from deepcoadd.tasks.assemble_coadd import AssembleCoaddTask
 from deepcoadd.tasks.assemble_coadd_config import (
     EXPOSURE,
     PATCH,
+    TEMPLATES,
     AssembleCoaddConfig,
     AssembleCoaddConnections,
 )
@@ -38,12 +39,7 @@ __all__ = ["CompareWarpAssembleCoaddConfig", "CompareWarpAssembleCoaddConnection
 class CompareWarpAssembleCoaddConnections(  # type: ignore[call-arg]
     AssembleCoaddConnections,
     dimensions=PATCH,
-    defaultTemplates={
-        "inputCoaddName": "deep",
-        "outputCoaddName": "deep",
-        "warpType": "direct",
-        "warpTypeSuffix": "",
-    },
+    defaultTemplates=TEMPLATES,
 ):
     """Datasets of the base assembler, and the PSF-matched warps."""
 

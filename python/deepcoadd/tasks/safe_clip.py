@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ from lsst.pipe.base import NoWorkFound, Struct
 from deepcoadd.coadd import (
     SAFE_CLIP_ASSEMBLE,
     SAFE_CLIP_DETECTION,
-    CoaddPlan,
     SafeClipOptions,
     build_difference_image,
     decision_table,
@@ -136,6 +134,7 @@ class SafeClipAssembleCoaddTask(AssembleCoaddTask):
 
     ConfigClass = SafeClipAssembleCoaddConfig
     _DefaultName = "safeClipAssembleCoadd"
+    _keepsConfiguredPlanes = True
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -204,14 +203,6 @@ class SafeClipAssembleCoaddTask(AssembleCoaddTask):
         coadd.decisions = decision_table(decisions, input_labels(refs), exp.info.wcs)
         self.metadata["n_artifacts"] = sum(bool(decision.clipped) for decision in decisions)
         return coadd
-
-    def _plan(
-        self, skyInfo: Any, lists: tuple[Any, Any, Any, Any], stats: Struct, mask: int | None
-    ) -> CoaddPlan:
-        """Plan as always; with CLIPPED as a bad plane the configured ones stay bad."""
-        plan = super()._plan(skyInfo, lists, stats, mask)
-        configured = plan.rules.planes.known_bitmask(self.config.badMaskPlanes)
-        return replace(plan, rules=replace(plan.rules, bad=plan.rules.bad | configured))
 
     def buildDifferenceImage(
         self,
