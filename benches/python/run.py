@@ -74,8 +74,8 @@ def main() -> None:
     if given.write:
         given.write.write_text(
             "# Speed\n\n" + text + "\n`make bench` measures all this again and writes this page.\n"
-            "Times on one thread are those of the processor, the others those of the wall. A bar is\n"
-            "the time on one thread that the operation is meant to stay below.\n\n" + table(rows)
+            "Times on one thread are those of the processor, the others those of the wall. A bar\n"
+            "is the time on one thread that the operation is meant to stay below.\n\n" + table(rows)
         )
     if given.readme:
         page = given.readme.read_text()
