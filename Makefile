@@ -80,6 +80,8 @@ format: $(LINT_READY)
 
 bench: $(TEST_READY)
 	$(BIN)/python benches/python/run.py --write docs/performance.md --readme README.md
+	$(BIN)/python -m pip install --quiet ccdproc
+	$(BIN)/python -W ignore benches/peers/stack.py --write README.md
 
 check-wheel: $(BIN)/maturin
 	rm -rf dist
