@@ -4,6 +4,7 @@ from deepcoadd._core import background as background
 from deepcoadd._core import convolve as convolve
 from deepcoadd._core import epochs as epochs
 from deepcoadd._core import interpolate as interpolate
+from deepcoadd._core import linalg as linalg
 from deepcoadd._core import mask as mask
 from deepcoadd._core import spans as spans
 from deepcoadd._core import stats as stats
@@ -15,6 +16,7 @@ __all__ = [
     "epochs",
     "get_num_threads",
     "interpolate",
+    "linalg",
     "mask",
     "set_num_threads",
     "spans",

@@ -7,6 +7,7 @@ mod convolve;
 mod epochs;
 mod error;
 mod interpolate;
+mod linalg;
 mod mask;
 mod spans;
 mod stats;
@@ -93,6 +94,17 @@ mod _core {
     mod interpolate {
         #[pymodule_export]
         use crate::interpolate::interpolate_lines;
+        #[pymodule_init]
+        fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+            crate::register(m)
+        }
+    }
+
+    /// Least squares.
+    #[pymodule]
+    mod linalg {
+        #[pymodule_export]
+        use crate::linalg::{least_squares, normal_equations};
         #[pymodule_init]
         fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
             crate::register(m)

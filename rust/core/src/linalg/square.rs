@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Dense linear algebra. The only file that names faer.
+//! Square systems.
 
 use crate::error::{Error, Result};
 use faer::linalg::solvers::Solve;

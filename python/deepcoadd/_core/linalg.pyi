@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: BSD-3-Clause
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["least_squares", "normal_equations"]
+
+_Floats = NDArray[np.float64]
+_Parts = tuple[_Floats, _Floats, _Floats, int, float]
+
+def least_squares(
+    design: _Floats, data: _Floats, *, method: str, threshold: float | None
+) -> _Parts: ...
+def normal_equations(
+    fisher: _Floats, rhs: _Floats, *, method: str, threshold: float | None
+) -> _Parts: ...
