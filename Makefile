@@ -16,7 +16,7 @@ LINT_READY   := $(VENV)/.lint-extras
 .PHONY: help build demo test test-rust test-python lint format bench check-wheel clean
 
 help:
-	@echo "make demo         build, install, simulate eight visits, coadd them, write FITS and a report"
+	@echo "make demo         build, install, simulate eight visits, coadd them both ways, write FITS and a report"
 	@echo "make test         cargo test and pytest"
 	@echo "make lint         rustfmt, clippy, ruff, mypy, import borders, spelling"
 	@echo "make bench        speed tables of docs/performance.md and README.md, measured on this machine"
@@ -51,9 +51,12 @@ build: $(BUILT)
 
 demo: $(BUILT)
 	rm -rf $(DEMO)
-	$(BIN)/deepcoadd simulate --preset demo -o $(DEMO)/visits
-	$(BIN)/deepcoadd coadd $(DEMO)/visits/visit-*.fits -o $(DEMO)/coadd.fits --report $(DEMO)/report \
-	  --method safeclip --decisions $(DEMO)/artifacts.csv --truth $(DEMO)/visits/truth
+	$(BIN)/deepcoadd simulate --preset demo -c matched_sigma=3 -o $(DEMO)/visits
+	$(BIN)/deepcoadd coadd $(DEMO)/visits/visit-*.fits -o $(DEMO)/safeclip.fits \
+	  --decisions $(DEMO)/safeclip.csv --truth $(DEMO)/visits/truth
+	$(BIN)/deepcoadd coadd $(DEMO)/visits/visit-*.fits --matched $(DEMO)/visits/matched-*.fits \
+	  -o $(DEMO)/coadd.fits --report $(DEMO)/report --decisions $(DEMO)/artifacts.csv \
+	  --truth $(DEMO)/visits/truth
 
 test: test-rust test-python
 

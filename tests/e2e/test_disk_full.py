@@ -46,7 +46,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 # At once, and tile by tile: 400 x 400 pixels of 20 bytes are 3.2 megabytes.
 WAYS = [["--max-memory", "1GiB"], ["--max-memory", "2MB"]]
-COMMON = ["--unit", "none", "-c", "interpolate=none"]
+COMMON = ["--unit", "none", "--method", "clipped", "-c", "interpolate=none"]
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -14,7 +14,8 @@ from astropy.table import Table
 
 from deepcoadd import Exposure, MaskedImage, get_num_threads, set_num_threads
 from deepcoadd.cli._app import run
-from deepcoadd.cli._config import METHODS, coadd_config
+from deepcoadd.cli._config import coadd_config
+from deepcoadd.cli._methods import METHODS
 from deepcoadd.cli._settings import Text
 from deepcoadd.coadd import AssembleOptions, assemble
 from deepcoadd.errors import OptionError
@@ -45,7 +46,11 @@ def same(a: MaskedImage, b: MaskedImage) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "statistic"),
-    [([], "MEANCLIP"), (["--method", "mean"], "MEAN"), (["-c", "method=median"], "MEDIAN")],
+    [
+        (["--method", "clipped"], "MEANCLIP"),
+        (["--method", "mean"], "MEAN"),
+        (["-c", "method=median"], "MEDIAN"),
+    ],
 )
 def test_the_file_holds_what_assemble_makes(
     files: list[str],
@@ -130,8 +135,8 @@ def test_dumped_settings_read_back_identically(
         ("sigma_clop=3", ["did you mean 'sigma_clip'", "bad_planes", "input.weight", "method"]),
         ("input.hdo=3", ["unknown setting 'input.hdo'", "input.hdu"]),
         ("interpolate.direktion=row", ["did you mean 'interpolate.direction'"]),
-        ("statistic=MEAN", ["set by the method", "clipped, safeclip, mean, median"]),
-        ("method=best", ["method = 'best'", "clipped, safeclip, mean, median"]),
+        ("statistic=MEAN", ["set by the method", "safeclip, comparewarp, clipped, mean, median"]),
+        ("method=best", ["method = 'best'", "safeclip, comparewarp, clipped, mean, median"]),
         ("compression=zip", ["compression = 'zip'", "none, lossless, rice16"]),
         ("sigma_clip=-3", ["sigma_clip = -3.0"]),
         ("input.epochs=picture", ["'picture' is not one of image"]),
@@ -246,10 +251,8 @@ def test_a_coadd_above_the_budget_is_written_by_tiles_with_the_same_bits(
     common = [
         "coadd",
         *files,
-        "-c",
-        "interpolate=none",
-        "--maps",
-        "exposure_time,date,depth,weight",
+        *("--method", "clipped", "-c", "interpolate=none"),
+        *("--maps", "exposure_time,date,depth,weight"),
     ]
     small, large = tmp_path / "small.fits", tmp_path / "large.fits"
     assert run([*common, "-o", str(large)]) == 0
@@ -268,7 +271,8 @@ def test_what_cannot_be_done_by_tiles_says_what_helps(
     files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "coadd.fits"
-    assert run(["coadd", *files, "-o", str(out), "--max-memory", "50kB"]) == 2
+    arguments = ["--max-memory", "50kB", "--method", "clipped"]
+    assert run(["coadd", *files, "-o", str(out), *arguments]) == 2
     err = capsys.readouterr().err
     assert "interpolate" in err
     assert "--max-memory" in err
@@ -315,6 +319,7 @@ def test_bright_objects(
         out = tmp_path / f"{name}.fits"
         options = ["--bright-objects", str(region), "--max-memory", budget]
         options += ["-c", "interpolate=none", "-c", "bright_object_plane=STAR"]
+        options += ["--method", "clipped"]
         assert run(["coadd", *files, "-o", str(out), *options]) == 0
         made[name] = read(out).mask.has("STAR")
     # 0.0003 degrees are 5.4 pixels of 0.2 arcsec, cut to 5.
@@ -341,6 +346,7 @@ def test_report_names_all_inputs(
     Path(files[1]).write_bytes(b"no FITS file")
     out, report = tmp_path / "coadd.fits", tmp_path / "report"
     arguments = ["-o", str(out), "--report", str(report), "--maps", "depth"]
+    arguments += ["--method", "clipped"]
     assert run(["coadd", *files, *arguments]) == 0
     page = (report / "index.html").read_text()
     for file in files:
@@ -357,7 +363,7 @@ def test_report_names_all_inputs(
 
 def test_report_of_a_coadd_by_tiles_is_the_same(files: list[str], tmp_path: Path) -> None:
     imread = pytest.importorskip("matplotlib.image").imread
-    common = ["coadd", *files, "-c", "interpolate=none", "-q"]
+    common = ["coadd", *files, "--method", "clipped", "-c", "interpolate=none", "-q"]
     for name, budget in (("small", "100kB"), ("large", "1GiB")):
         out = ["-o", str(tmp_path / f"{name}.fits"), "--max-memory", budget]
         assert run([*common, *out, "--report", str(tmp_path / name)]) == 0
@@ -388,9 +394,9 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     for part in (
         "--weight '{stem}.weight.fits'",
         "NO_DATA,BAD,SAT,EDGE",
-        "default: clipped",
+        "default: safeclip;",
         "2GiB",
     ):
         assert part in out
     for name, method in METHODS.items():
-        assert f"{name:<10}{method.description}" in out
+        assert f"{name:<12}{method.description}" in out

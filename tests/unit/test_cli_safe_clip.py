@@ -105,14 +105,14 @@ def test_the_file_holds_what_safe_clip_makes(
 def test_settings_reach_the_method(files: list[str], tmp_path: Path) -> None:
     pairs = ["safe_clip.detection.threshold_value=4", "safe_clip.min_big_overlap=7", "sigma_clip=2"]
     made = coadd_config(pairs=["method=safeclip", "psf_sigma=1.5", *pairs])
-    assert made.safe_clip is not None
-    assert made.safe_clip.detection.threshold_value == 4.0
-    assert made.safe_clip.detection.min_pixels == SafeClipOptions().detection.min_pixels
-    assert made.safe_clip.min_big_overlap == 7
-    assert made.safe_clip.assemble is made.options
+    assert made.artifacts is not None
+    assert made.artifacts.detection.threshold_value == 4.0
+    assert made.artifacts.detection.min_pixels == SafeClipOptions().detection.min_pixels
+    assert made.artifacts.min_big_overlap == 7
+    assert made.artifacts.assemble is made.options
     assert (made.options.sigma_clip, made.options.n_iter) == (2.0, 3)
     assert made.run.psf_sigma == 1.5
-    assert coadd_config(pairs=["method=safeclip"]).safe_clip == SafeClipOptions()
+    assert coadd_config(pairs=["method=safeclip"]).artifacts == SafeClipOptions()
     out = tmp_path / "coadd.fits"
     high = "safe_clip.detection.threshold_value=1e6"
     assert run(["coadd", *files, *METHOD, "-o", str(out), "-c", high, "-q"]) == 0
@@ -127,7 +127,7 @@ def test_dumped_settings_read_back_identically(
     arguments += ["-c", "safe_clip.detect_on_warps=always", "-c", "interpolate=none"]
     assert run(["coadd", "--dump-config", *arguments]) == 0
     first = capsys.readouterr().out
-    assert "# Width [pixel] of the PSF that method safeclip smooths by" in first
+    assert "# Width [pixel] of the PSF that artifacts are looked for with" in first
     assert "# Pixels: a detection of one input that is clipped in more than this" in first
     file = tmp_path / "a.toml"
     file.write_text(first)
@@ -139,7 +139,7 @@ def test_dumped_settings_read_back_identically(
         detect_on_warps="always",
         warp_detection=DetectionOptions(threshold_value=7.0),
     )
-    assert made.safe_clip == expected
+    assert made.artifacts == expected
     assert made.run.psf_sigma == 2.5
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deepcoadd.cli._inputs import InputOptions
+from deepcoadd.cli._methods import METHODS, Method, method_for
 from deepcoadd.cli._settings import (
     as_table,
     field_docs,
@@ -20,53 +21,16 @@ from deepcoadd.cli._settings import (
     updated,
 )
 from deepcoadd.cli._toml import to_toml
-from deepcoadd.coadd import SAFE_CLIP_ASSEMBLE, AssembleOptions, SafeClipOptions
+from deepcoadd.coadd import AssembleOptions
 from deepcoadd.errors import OptionError
 
-__all__ = ["METHODS", "CoaddConfig", "Method", "coadd_config"]
+__all__ = ["CoaddConfig", "RunOptions", "coadd_config"]
 
 _BY_METHOD = ("statistic",)
 """Options that the method fixes."""
 
-_SECTION = "safe_clip"
-"""Table of the settings that say how artifacts are found."""
-
 _ELSEWHERE = ("assemble",)
-"""Fields of `SafeClipOptions` that stand outside of that table."""
-
-
-@dataclass(frozen=True)
-class Method:
-    """A way to combine exposures.
-
-    Parameters
-    ----------
-    options : AssembleOptions
-        Its defaults.
-    description : str
-        One line for the help.
-    safe_clip : SafeClipOptions, optional
-        How artifacts are found, where the method leaves them out.
-    """
-
-    options: AssembleOptions
-    description: str
-    safe_clip: SafeClipOptions | None = None
-
-
-METHODS: Mapping[str, Method] = {
-    "clipped": Method(
-        AssembleOptions(statistic="MEANCLIP"),
-        "weighted mean after sigma clipping, pixel by pixel",
-    ),
-    "safeclip": Method(
-        SAFE_CLIP_ASSEMBLE,
-        "weighted mean without the artifacts that only one or two inputs show",
-        SafeClipOptions(),
-    ),
-    "mean": Method(AssembleOptions(statistic="MEAN"), "weighted mean: best noise, no rejection"),
-    "median": Method(AssembleOptions(statistic="MEDIAN"), "unweighted median"),
-}
+"""Fields of the options of artifacts that stand outside of their table."""
 
 
 @dataclass(frozen=True)
@@ -75,29 +39,29 @@ class RunOptions:
 
     Parameters
     ----------
-    method : str
-        How to combine the exposures.
+    method : str, optional
+        How to combine the exposures; by default safeclip, or comparewarp with --matched.
     compression : str
         Of the output: none, lossless, or rice16 (quantised to 1/16 of the noise).
     bright_objects : str, optional
         ds9 region file of objects to mask.
     psf_sigma : float, optional
-        Width [pixel] of the PSF that method safeclip smooths by; by default that of the inputs.
+        Width [pixel] of the PSF that artifacts are looked for with; by default that of the inputs.
     input : InputOptions
         How input files are read.
     """
 
-    method: str = "clipped"
+    method: str | None = None
     compression: Literal["none", "lossless", "rice16"] = "none"
     bright_objects: str | None = None
     psf_sigma: float | None = None
     input: InputOptions = field(default_factory=InputOptions)
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
+        if self.method is not None and self.method not in METHODS:
             raise OptionError(f"method = {self.method!r}: expected one of {', '.join(METHODS)}")
         if self.psf_sigma is not None:
-            if METHODS[self.method].safe_clip is None:
+            if self.method is not None and METHODS[self.method].artifacts is None:
                 raise OptionError(f"psf_sigma: is of no use to method {self.method}")
             if not (self.psf_sigma > 0 and math.isfinite(self.psf_sigma)):
                 raise OptionError(f"psf_sigma = {self.psf_sigma}: expected pixels, above 0")
@@ -110,33 +74,66 @@ class CoaddConfig:
     Parameters
     ----------
     run : RunOptions
-        Method, input, output.
+        Input, output; its method is known.
     options : AssembleOptions
         Options of the method.
-    safe_clip : SafeClipOptions, optional
-        How artifacts are found, where the method leaves them out; ``assemble`` is `options`.
+    artifacts : dataclass, optional
+        How artifacts are found, where the method leaves them out; its ``assemble`` is `options`.
+    chosen : bool
+        Whether the method was asked for, by name or by settings that it alone has.
     """
 
     run: RunOptions
     options: AssembleOptions
-    safe_clip: SafeClipOptions | None = None
+    artifacts: Any = None
+    chosen: bool = True
+
+    @property
+    def name(self) -> str:
+        """Name of the method."""
+        assert self.run.method is not None  # `coadd_config` sets it
+        return self.run.method
+
+    @property
+    def method(self) -> Method:
+        """The method."""
+        return METHODS[self.name]
 
     def table(self) -> dict[str, Any]:
         """All settings as one mapping; `coadd_config` takes it back."""
         out = {**as_table(self.run), **as_table(self.options, without=_BY_METHOD)}
-        if self.safe_clip is not None:
-            out[_SECTION] = as_table(self.safe_clip, without=_ELSEWHERE)
+        how = self.method.artifacts
+        if how is not None:
+            out[how.section] = as_table(self.artifacts, without=_ELSEWHERE)
+            for key in how.fixed:
+                _taken(out[how.section], key)
         return out
 
     def to_toml(self) -> str:
         """All settings as TOML, each with a line on what it is."""
-        artifacts = {f"{_SECTION}.{key}": text for key, text in field_docs(SafeClipOptions).items()}
-        docs = {**field_docs(AssembleOptions), **field_docs(RunOptions), **artifacts}
+        docs = {**field_docs(AssembleOptions), **field_docs(RunOptions)}
+        how = self.method.artifacts
+        if how is not None:
+            own = field_docs(type(how.options)).items()
+            docs |= {f"{how.section}.{key}": text for key, text in own}
         return to_toml(self.table(), comments=docs)
 
 
+def _taken(table: dict[str, Any], key: str) -> Any:
+    """Value of a dotted key, taken out of a table of settings; None where there is none."""
+    *path, last = key.split(".")
+    inner: Any = table
+    for part in path:
+        inner = inner.get(part) if isinstance(inner, dict) else None
+    return inner.pop(last, None) if isinstance(inner, dict) else None
+
+
 def coadd_config(
-    file: Path | None = None, pairs: Sequence[str] = (), flags: Mapping[str, Any] | None = None
+    file: Path | None = None,
+    pairs: Sequence[str] = (),
+    flags: Mapping[str, Any] | None = None,
+    *,
+    default: str | None = None,
 ) -> CoaddConfig:
     """Settings from a TOML file, then ``key=value`` texts, then options of the command line.
 
@@ -148,6 +145,8 @@ def coadd_config(
         Texts of -c.
     flags : mapping, optional
         Settings that have an option of their own, as nested mappings; the last word.
+    default : str, optional
+        Method where none is asked for.
 
     Raises
     ------
@@ -158,31 +157,50 @@ def coadd_config(
     values = merged(values, flags or {})
     names = [f.name for f in fields(RunOptions)]
     run = updated(RunOptions(), {k: v for k, v in values.items() if k in names})
-    rest = {k: v for k, v in values.items() if k not in (*names, _SECTION)}
+    asked = [name for name, section in _sections().items() if section in values]
+    chosen = run.method is not None or bool(asked) or run.psf_sigma is not None
+    run = replace(run, method=run.method or next(iter(asked), None) or default or method_for(False))
+    method = METHODS[str(run.method)]
+    own = "" if method.artifacts is None else method.artifacts.section
+    for section in _sections().values():
+        if section in values and section != own:
+            raise OptionError(f"{section}: method {run.method} has no such settings")
+    rest = {k: v for k, v in values.items() if k not in (*names, own)}
     if rest.keys() & set(_BY_METHOD):
         raise OptionError(f"{_BY_METHOD[0]} is set by the method: {', '.join(METHODS)}")
-    method = METHODS[run.method]
     also = [*keys(RunOptions), *_artifact_keys(method)]
     options = updated(method.options, rest, without=_BY_METHOD, also=also)
-    return CoaddConfig(run, options, _safe_clip(run.method, options, values.get(_SECTION)))
+    return CoaddConfig(run, options, _artifacts(method, options, values.get(own)), chosen)
+
+
+def _sections() -> dict[str, str]:
+    """Method -> table of its own settings, of those that have one."""
+    return {
+        name: method.artifacts.section
+        for name, method in METHODS.items()
+        if method.artifacts is not None
+    }
 
 
 def _artifact_keys(method: Method) -> list[str]:
     """Settings of a method that say how artifacts are found; tables of them by name alone."""
-    if method.safe_clip is None:
+    how = method.artifacts
+    if how is None:
         return []
-    return [f"{_SECTION}.{key}" for key in as_table(method.safe_clip, without=_ELSEWHERE)]
+    return [f"{how.section}.{key}" for key in as_table(how.options, without=_ELSEWHERE)]
 
 
-def _safe_clip(name: str, options: AssembleOptions, values: Any) -> SafeClipOptions | None:
-    """How the named method finds artifacts, with the values given for it."""
-    base = METHODS[name].safe_clip
-    if base is None:
-        if values is not None:
-            raise OptionError(f"{_SECTION}: method {name} has no such settings")
+def _artifacts(method: Method, options: AssembleOptions, values: Any) -> Any:
+    """How a method finds artifacts, with the values given for it."""
+    how = method.artifacts
+    if how is None:
         return None
     if not isinstance(values, Mapping | None):
-        allowed = ", ".join(_artifact_keys(METHODS[name]))
-        raise OptionError(f"{_SECTION} = {str(values)!r}: expected a table with {allowed}")
-    changed = updated(base, values or {}, without=_ELSEWHERE, where=f"{_SECTION}.")
+        allowed = ", ".join(_artifact_keys(method))
+        raise OptionError(f"{how.section} = {str(values)!r}: expected a table with {allowed}")
+    values = merged({}, values or {})
+    for key in how.fixed:
+        if _taken(values, key) is not None:
+            raise OptionError(f"{how.section}.{key}: follows from {key.rpartition('.')[2]}")
+    changed = updated(how.options, values, without=_ELSEWHERE, where=f"{how.section}.")
     return replace(changed, assemble=options)

@@ -15,6 +15,7 @@ from astropy.table import Table
 
 from deepcoadd import __version__
 from deepcoadd.cli._config import CoaddConfig
+from deepcoadd.cli._methods import ArtifactMethod, ArtifactWork
 from deepcoadd.cli._sizes import format_size
 from deepcoadd.cli._terminal import ProgressCallback
 from deepcoadd.cli._toml import plain
@@ -28,7 +29,6 @@ from deepcoadd.coadd import (
     assemble,
     prepare,
     read_bright_objects,
-    safe_clip,
 )
 from deepcoadd.errors import NoWorkError, OptionError, PsfGenerationError
 from deepcoadd.geometry import Box
@@ -46,10 +46,6 @@ _MAP_DTYPES: Mapping[str, type] = {"date": np.float64}
 
 _SHARE_IN_MEMORY = 0.75
 """Part of the memory budget that a coadd may take before it is written by tiles."""
-
-
-_BYTES_OF_DIFFERENCE = 24
-"""A pixel of the difference image (image, mask, variance), and of it smoothed."""
 
 _CARD_DEPTH = 2
 """Tables of settings nested deeper than this become one card, for keywords have a longest."""
@@ -94,6 +90,7 @@ def make_coadd(
     *,
     overwrite: bool,
     progress: ProgressCallback,
+    matched: Sequence[WarpRef] = (),
     viewer: TileViewer | None = None,
 ) -> Product:
     """Coadd some exposures and write the result.
@@ -112,6 +109,8 @@ def make_coadd(
         Whether an existing file may be replaced.
     progress : callable
         Is told how far the work is.
+    matched : sequence of WarpRef
+        PSF-matched version of each exposure, where there are.
     viewer : TileViewer, optional
         Is shown the coadd in the making.
 
@@ -130,7 +129,8 @@ def make_coadd(
     by_tiles = _is_by_tiles(plan, config)
     if viewer is not None:
         viewer.begin(plan.box)
-    job = _Job(output, plan, config, objects, overwrite, progress, viewer)
+    partners = [matched[record.index] for record in plan.records] if matched else []
+    job = _Job(output, plan, partners, config, objects, overwrite, progress, viewer)
     result = job.by_tiles() if by_tiles else job.in_memory()
     skipped = [*unreadable, *result.skipped]
     if result.planes is not None:
@@ -141,14 +141,15 @@ def make_coadd(
 def _is_by_tiles(plan: CoaddPlan, config: CoaddConfig) -> bool:
     """Whether a coadd is too large to be kept; artifacts can be found in whole ones only."""
     budget = _SHARE_IN_MEMORY * config.options.max_memory
-    if config.safe_clip is None:
+    how = config.method.artifacts
+    if how is None:
         return plan.output_bytes > budget
-    needed = plan.output_bytes + _BYTES_OF_DIFFERENCE * plan.box.area
+    needed = plan.output_bytes + how.bytes_per_pixel * plan.box.area
     if needed > budget:
         height, width = plan.box.shape
         least = format_size(1.01 * needed / _SHARE_IN_MEMORY).replace(" ", "")
         raise OptionError(
-            f"max_memory = {format_size(config.options.max_memory)}: method {config.run.method} "
+            f"max_memory = {format_size(config.options.max_memory)}: method {config.name} "
             f"keeps whole planes of the coadd, {format_size(needed)} for {width} x {height} "
             f"pixels, which may take three quarters of it; give --max-memory {least}, coadd "
             "sections of the inputs, or choose --method clipped, which works by tiles"
@@ -172,6 +173,7 @@ class _Job:
 
     output: Path
     plan: CoaddPlan
+    matched: Sequence[WarpRef]
     config: CoaddConfig
     bright_objects: list[BrightObject] | None
     overwrite: bool
@@ -180,8 +182,8 @@ class _Job:
 
     def in_memory(self) -> CoaddResult:
         """Make the coadd, then write it."""
-        artifacts = self.config.safe_clip is not None
-        result = self._without_artifacts() if artifacts else self._assembled()
+        how = self.config.method.artifacts
+        result = self._assembled() if how is None else self._without_artifacts(how)
         assert result.n_image is not None  # kept, since no tile was handed out
         assert result.n_clipped_image is not None
         whole = CoaddTile(
@@ -224,18 +226,21 @@ class _Job:
             tiles.inputs_table = result.table()
         return result
 
-    def _without_artifacts(self) -> ArtifactCoadd:
+    def _without_artifacts(self, how: ArtifactMethod) -> ArtifactCoadd:
         """Mean of the inputs without the artifacts of single ones."""
+        sigma = self.config.run.psf_sigma
+        work = ArtifactWork(
+            plan=self.plan,
+            matched=self.matched,
+            options=self.config.artifacts,
+            psf_sigma=sigma,
+            bright_objects=self.bright_objects,
+            progress=self.progress,
+        )
         try:
-            return safe_clip(
-                self.plan,
-                options=self.config.safe_clip,
-                sigma=self.config.run.psf_sigma,
-                bright_objects=self.bright_objects,
-                progress=self.progress,
-            )
+            return how.make(work)
         except PsfGenerationError as error:
-            if self.config.run.psf_sigma is not None:
+            if sigma is not None:
                 raise
             raise OptionError(f"psf_sigma = none: {error}: --psf-sigma PIXELS") from error
 

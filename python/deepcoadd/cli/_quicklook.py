@@ -16,7 +16,8 @@ import numpy as np
 from astropy import __version__ as astropy_version
 
 from deepcoadd import __version__
-from deepcoadd.cli._config import METHODS, CoaddConfig
+from deepcoadd.cli._config import CoaddConfig
+from deepcoadd.cli._methods import METHODS
 from deepcoadd.cli._product import Product
 from deepcoadd.cli._summary import number
 from deepcoadd.cli._terminal import ProgressCallback
@@ -87,7 +88,7 @@ class QuickLook:
         """
         result = product.result
         mean = None
-        if config.run.method != "mean":
+        if config.name != "mean":
             mean = _plain_mean(result, refs, progress)
         previews = dict(self._previews)
         report = Report(

@@ -20,6 +20,7 @@ from deepcoadd.geometry import Box
 from deepcoadd.image import MaskedImage
 from deepcoadd.io import open_warp
 from deepcoadd.refs import WarpRef, name_of
+from deepcoadd.spans import SpanSet
 
 __all__ = ["TRUTH_HEAD", "TruthCounts", "compare_with_truth", "truth_files"]
 
@@ -40,7 +41,8 @@ class TruthCounts:
     ----------
     found : dict of str to (int, int, int)
         For each kind of artifact the pixels in which artifacts outshine the noise (1 sigma); those
-        of them that a bad plane, or NaN, kept out of the coadd anyway; and those of the rest that
+        of them that a bad plane, NaN, or a PSF-matched version without data there kept out of the
+        coadd anyway; and those of the rest that
         were left out.
     clean, lost : int
         Good pixels without any artifact or defect, however faint; and those of them left out.
@@ -149,9 +151,12 @@ def compare_with_truth(
         bits = words.planes.known_bitmask(result.options.bad_planes)
         bad = ((words.array & np.int32(bits)) != 0) | ~np.isfinite(image)
         dy, dx = record.shift
-        own = planes["CLIPPED"].shifted_by(y=-dy, x=-dx)
+        own, missing = (
+            planes.get(name, SpanSet()).shifted_by(y=-dy, x=-dx).as_array(words.box)
+            for name in ("CLIPPED", "NO_DATA")
+        )
         truth, light = _read(files[record.index], words.box)
-        counts.add(truth, light, bad, own.as_array(words.box))
+        counts.add(truth, light, bad | missing, own)
     return counts
 
 

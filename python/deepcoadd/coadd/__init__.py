@@ -14,7 +14,6 @@ from deepcoadd.coadd._compare_warp import (
     build_template,
     compare_warp,
     flag_matched_edges,
-    pair_matched,
 )
 from deepcoadd.coadd._compare_warp_options import (
     ARTIFACT_DETECTION,
@@ -40,6 +39,7 @@ from deepcoadd.coadd._find_artifacts_filter import (
     prefilter_artifacts,
 )
 from deepcoadd.coadd._input import CoaddInput, pixels_at
+from deepcoadd.coadd._matched import pair_matched
 from deepcoadd.coadd._metadata import widest_psf
 from deepcoadd.coadd._options import MAPS, TASK_ASSEMBLE, AssembleOptions
 from deepcoadd.coadd._prepare import CoaddPlan, prepare

@@ -15,15 +15,17 @@ import numpy as np
 from astropy.wcs import WCS
 
 from deepcoadd.coadd._alternate import AlternateMask, one_span_set, united
+from deepcoadd.coadd._artifact_plan import half_of, with_half
 from deepcoadd.coadd._assemble import assemble
 from deepcoadd.coadd._bright_objects import BrightObject
 from deepcoadd.coadd._compare_warp_options import CompareWarpOptions
 from deepcoadd.coadd._decisions import ArtifactCoadd, decision_table, input_labels
 from deepcoadd.coadd._find_artifacts import Artifacts, StreakFinder, find_artifacts
+from deepcoadd.coadd._matched import pair_matched, plan_of_matched
 from deepcoadd.coadd._metadata import widest_psf
 from deepcoadd.coadd._prepare import CoaddPlan, Progress, prepare
 from deepcoadd.coadd._stack import TileWork, stack_tile
-from deepcoadd.errors import NoDataError, NoWorkError, OptionError, ShapeError
+from deepcoadd.errors import NoDataError
 from deepcoadd.exposure import Exposure
 from deepcoadd.geometry import Box
 from deepcoadd.mask import Mask
@@ -31,16 +33,15 @@ from deepcoadd.refs import WarpRef, as_refs
 from deepcoadd.spans import SpanSet
 from deepcoadd.statistics import StackDiagnostics, StackPlanes
 
-__all__ = ["build_template", "compare_warp", "flag_matched_edges", "pair_matched"]
+__all__ = ["build_template", "compare_warp", "flag_matched_edges"]
 
 _log = logging.getLogger(__name__)
 
-_KEYS = ("instrument", "visit", "detector", "tract", "patch")
 _FEWEST = 3
 
 
 def compare_warp(
-    inputs: Iterable[Any],
+    inputs: Iterable[Any] | CoaddPlan,
     matched: Iterable[Any],
     box: Box | None = None,
     *,
@@ -61,13 +62,14 @@ def compare_warp(
 
     Parameters
     ----------
-    inputs : iterable of Exposure, MaskedImage or WarpRef
+    inputs : iterable of Exposure, MaskedImage or WarpRef; or CoaddPlan
         Warps as observed, on one grid; float32 images and variances, int32 masks. At least three,
-        else nothing is left out.
+        else nothing is left out. A plan of `prepare` brings box, weights, ``options.assemble``,
+        scalers and wcs.
     matched : iterable of Exposure, MaskedImage, WarpRef or None
         The same, matched to one PSF, in any order: they belong together by instrument, visit,
-        detector, tract and patch. Where no input has any of these, by their place in the list. An
-        input without a partner contributes nothing.
+        detector, tract and patch. Where no input has any of these, by their place in the list (of
+        the inputs of a plan). An input without a partner contributes nothing.
     box : Box, optional
         Pixels of the coadd; the hull of the inputs when left out.
     weights : sequence of float, optional
@@ -105,100 +107,40 @@ def compare_warp(
     """
     started = time.perf_counter()
     options = CompareWarpOptions() if options is None else options
-    refs = as_refs(inputs)
-    partners = pair_matched(refs, matched)
-    plan = prepare(
-        refs,
-        box,
-        weights=weights,
-        options=options.assemble,
-        scalers=scalers,
-        wcs=wcs,
-        progress=progress,
-    )
-    still = _template_plan(plan, refs, partners, scalers, options, progress)
+    if isinstance(inputs, CoaddPlan):
+        plan = with_half(inputs, box, weights, scalers, wcs)
+        options = replace(options, assemble=inputs.options)
+        partners = pair_matched([one.ref for one in plan.inputs], matched)
+    else:
+        refs = as_refs(inputs)
+        paired = pair_matched(refs, matched)
+        plan = prepare(
+            refs,
+            box,
+            weights=weights,
+            options=half_of(options.assemble),
+            scalers=scalers,
+            wcs=wcs,
+            progress=progress,
+        )
+        partners = [paired[record.index] for record in plan.records]
+    still = plan_of_matched(plan, partners, options.template, progress)
     template = build_template(still, progress=progress)
     found = find_artifacts(
         template,
-        _in_order(plan, still, partners),
+        _in_order(still, partners),
         options=options.artifacts,
         sigma=sigma,
         streaks=streaks,
-        template_without=_without_each(plan, still, partners) if options.leave_one_out else None,
+        template_without=_without_each(still, partners) if options.leave_one_out else None,
         progress=progress,
     )
     if len(plan.inputs) < _FEWEST and not options.artifacts.min_epochs_low:
         _log.warning("%d inputs: nothing can be clipped, at least 3 are needed", len(plan.inputs))
-    return _combined(plan, found, bright_objects, progress, started)
-
-
-def pair_matched(inputs: Sequence[WarpRef], matched: Iterable[Any]) -> list[WarpRef | None]:
-    """Matched warp of each input, None where there is none.
-
-    Parameters
-    ----------
-    inputs : sequence of WarpRef
-        Warps as observed.
-    matched : iterable of Exposure, MaskedImage, WarpRef or None
-        Matched warps in any order; see `compare_warp`. Those without a partner are dropped.
-
-    Raises
-    ------
-    ShapeError
-        There are no identifications, and the lists differ in length.
-    OptionError
-        Two warps of one list have the same identification, or only some have one.
-    """
-    others = [None if one is None else as_refs([one])[0] for one in matched]
-    keys = [_key(ref) for ref in inputs]
-    their_keys = [None if ref is None else _key(ref) for ref in others]
-    if not any(keys) and not any(their_keys):
-        if len(others) != len(inputs):
-            raise ShapeError(
-                f"matched: {len(others)} for {len(inputs)} inputs; without a visit to tell them "
-                "apart one for each is needed (or None)"
-            )
-        return others
-    known = {key: ref for key, ref in zip(their_keys, others, strict=True) if ref is not None}
-    given = [key for key in their_keys if key is not None]
-    for name, each in (("inputs", keys), ("matched", given)):
-        if () in each:
-            raise OptionError(f"{name}: a warp without {', '.join(_KEYS)} among others that have")
-        if len(set(each)) < len(each):
-            twice = next(key for key in each if each.count(key) > 1)
-            raise OptionError(f"{name}: two warps are {dict(twice)}; expected one of each")
-    return [known.get(key) for key in keys]
-
-
-def _key(ref: WarpRef) -> tuple[tuple[str, Any], ...]:
-    """What tells warps apart; empty where there is nothing."""
-    data_id = ref.data_id
-    return tuple((name, data_id[name]) for name in _KEYS if data_id.get(name) is not None)
-
-
-def _template_plan(
-    plan: CoaddPlan,
-    refs: Sequence[WarpRef],
-    partners: Sequence[WarpRef | None],
-    scalers: Sequence[Any] | None,
-    options: CompareWarpOptions,
-    progress: Progress | None,
-) -> CoaddPlan:
-    """Plan of the template, from the matched warps there are."""
-    numbers = [k for k, ref in enumerate(partners) if ref is not None]
-    if not numbers:
-        raise NoWorkError(f"matched: none of them belongs to any of the {len(refs)} inputs")
-    try:
-        return prepare(
-            [partners[k] for k in numbers],
-            plan.box,
-            options=options.template,
-            scalers=None if scalers is None else [scalers[k] for k in numbers],
-            wcs=plan.info.wcs,
-            progress=progress,
-        )
-    except NoWorkError as error:
-        raise NoWorkError(f"matched: {error}") from error
+    result = _combined(plan, found, bright_objects, progress)
+    result.options = options.assemble
+    result.seconds = time.perf_counter() - started
+    return result
 
 
 def build_template(plan: CoaddPlan, *, progress: Progress | None = None) -> Exposure:
@@ -235,19 +177,17 @@ def _median_step(work: TileWork) -> StackDiagnostics:
     return totals
 
 
-def _in_order(
-    plan: CoaddPlan, still: CoaddPlan, partners: Sequence[WarpRef | None]
-) -> list[WarpRef | None]:
+def _in_order(still: CoaddPlan, partners: Sequence[WarpRef | None]) -> list[WarpRef | None]:
     """Input of the template that belongs to each input of the coadd."""
     by_ref = {id(one.ref): one for one in still.inputs}
-    return [by_ref.get(id(partners[record.index])) for record in plan.records]
+    return [by_ref.get(id(ref)) for ref in partners]
 
 
 def _without_each(
-    plan: CoaddPlan, still: CoaddPlan, partners: Sequence[WarpRef | None]
+    still: CoaddPlan, partners: Sequence[WarpRef | None]
 ) -> Callable[[int], Exposure]:
     """Makes the template of the other epochs."""
-    order = _in_order(plan, still, partners)
+    order = _in_order(still, partners)
 
     def without(k: int) -> Exposure:
         rest = [n for n, one in enumerate(still.inputs) if one is not order[k]]
@@ -269,7 +209,6 @@ def _combined(
     found: Artifacts,
     bright_objects: str | Path | Sequence[BrightObject] | None,
     progress: Progress | None,
-    started: float,
 ) -> ArtifactCoadd:
     """The mean of what is left."""
     masks = [{plane: one_span_set(sets) for plane, sets in one.items()} for one in found.masks]
@@ -286,7 +225,6 @@ def _combined(
         decisions=decision_table(found.decisions, labels, plan.info.wcs),
         artifact_masks=masks,
     )
-    result.seconds = time.perf_counter() - started
     _log.info(
         "left out %d artifacts of %d candidates, %d pixels of inputs",
         sum(bool(one.clipped) for one in found.decisions),

@@ -122,7 +122,8 @@ class CompareWarpOptions:
         How the direct warps are combined.
     template : AssembleOptions
         How the PSF-matched warps are combined into the template. ``statistic="MEDIAN"`` stands
-        more contaminated epochs where there are five or fewer.
+        more contaminated epochs where there are five or fewer. Its ``unit`` and ``max_memory``
+        are of no use: those of `assemble` hold.
     artifacts : ArtifactOptions
         How artifacts are found.
     leave_one_out : bool

@@ -18,12 +18,12 @@ from deepcoadd.errors import DeepcoaddError
 from deepcoadd.exposure import Exposure
 from deepcoadd.geometry import Box
 from deepcoadd.image import Image, MaskedImage
+from deepcoadd.mask import Mask
 from deepcoadd.psf import FixedKernel, KernelPsf, Psf
 from deepcoadd.spans import SpanSet
 from deepcoadd.statistics import StackDiagnostics, StackPlanes
 
-__all__ = ["FEWEST", "Difference", "build_difference_image", "psf_of"]
-
+__all__ = ["FEWEST", "Difference", "build_difference_image", "difference_of_matched", "psf_of"]
 
 _log = logging.getLogger(__name__)
 
@@ -86,6 +86,47 @@ def build_difference_image(plan: CoaddPlan, *, progress: Progress | None = None)
     _warn_of_few(mean)
     exposure = Exposure(step.pixels, replace(plan.info, psf=psf_of(plan), inputs=None))
     return Difference(exposure, mean, one_span_set(step.stored))
+
+
+def difference_of_matched(
+    plan: CoaddPlan, still: CoaddPlan, *, progress: Progress | None = None
+) -> Difference:
+    """The plain mean of the inputs, and the difference of both means of their matched versions.
+
+    Parameters
+    ----------
+    plan : CoaddPlan
+        Of the inputs.
+    still : CoaddPlan
+        Of their PSF-matched versions, with the same box, `deepcoadd.coadd.prepare`.
+    progress : callable, optional
+        Called as ``progress(done, total, label)``.
+
+    Returns
+    -------
+    Difference
+        Its exposure has the mask planes of the inputs, of which NO_DATA alone is set.
+    """
+    matched = build_difference_image(still, progress=progress).exposure
+    step = _PlainMean()
+    options = replace(plan.options, statistic="MEAN", interpolate=None)
+    mean = assemble(replace(plan, options=options), tile_step=step, progress=progress)
+    mask = Mask.zeros(plan.box, plan.rules.planes)
+    mask.set("NO_DATA", np.isnan(matched.image.array))
+    pixels = MaskedImage(matched.image, mask, matched.variance)
+    return Difference(Exposure(pixels, matched.info), mean, one_span_set(step.stored))
+
+
+class _PlainMean:
+    """Step of one tile: the plain mean, and where the inputs carry CLIPPED."""
+
+    def __init__(self) -> None:
+        self.stored: list[SpanSet] = []
+
+    def __call__(self, work: TileWork) -> StackDiagnostics:
+        totals = stack_tile(work)
+        self.stored.append(_stored(work))
+        return totals
 
 
 class _BothMeans:

@@ -14,17 +14,26 @@ from typing import Any
 from astropy.wcs import WCS
 
 from deepcoadd.coadd._alternate import one_span_set
+from deepcoadd.coadd._artifact_plan import half_of, with_half
 from deepcoadd.coadd._assemble import Finisher
 from deepcoadd.coadd._bright_objects import BrightObject
 from deepcoadd.coadd._decisions import ArtifactCoadd, Decision, decision_table, input_labels
-from deepcoadd.coadd._difference import FEWEST, Difference, build_difference_image, psf_of
-from deepcoadd.coadd._options import AssembleOptions
+from deepcoadd.coadd._difference import (
+    FEWEST,
+    Difference,
+    build_difference_image,
+    difference_of_matched,
+    psf_of,
+)
+from deepcoadd.coadd._matched import pair_matched, plan_of_matched
 from deepcoadd.coadd._prepare import CoaddPlan, Progress, prepare
 from deepcoadd.coadd._recompute import recompute
 from deepcoadd.coadd._safe_clip_detect import decisions_about_big, detect_clip, detect_clip_big
 from deepcoadd.coadd._safe_clip_options import SafeClipOptions
-from deepcoadd.errors import OptionError, PsfGenerationError
+from deepcoadd.errors import DeepcoaddError, OptionError, PsfGenerationError
 from deepcoadd.geometry import Box
+from deepcoadd.refs import WarpRef, as_refs
+from deepcoadd.scale_variance import ScaleVarianceOptions, scale_variance
 from deepcoadd.spans import SpanSet
 
 __all__ = ["safe_clip"]
@@ -37,6 +46,7 @@ def safe_clip(
     box: Box | None = None,
     *,
     weights: Sequence[float] | None = None,
+    matched: Iterable[Any] | None = None,
     options: SafeClipOptions | None = None,
     sigma: float | None = None,
     scalers: Sequence[Any] | None = None,
@@ -61,6 +71,10 @@ def safe_clip(
         Pixels of the coadd; the hull of the inputs when left out.
     weights : sequence of float, optional
         Weight of each input; see `deepcoadd.coadd.assemble`.
+    matched : iterable of Exposure, MaskedImage, WarpRef or None, optional
+        The inputs matched to one PSF; see `deepcoadd.coadd.compare_warp`. The difference is that
+        of *their* means, so that the cores of stars in changing seeing do not show in it; an input
+        without a partner is searched like the others. All else is done with the inputs.
     options : SafeClipOptions, optional
         How artifacts are found, and how the inputs are combined.
     sigma : float, optional
@@ -91,25 +105,29 @@ def safe_clip(
     started = time.perf_counter()
     options = SafeClipOptions() if options is None else options
     if isinstance(inputs, CoaddPlan):
-        if any(part is not None for part in (box, weights, scalers, wcs)):
-            raise OptionError("a CoaddPlan brings box, weights, scalers and wcs; leave them out")
-        if any(inputs.alternate_masks):
-            raise OptionError("alternate_masks of the CoaddPlan: must be empty, they are made here")
+        plan = with_half(inputs, box, weights, scalers, wcs)
         options = replace(options, assemble=inputs.options)
-        plan = replace(inputs, options=_half(inputs.options))
+        partners = _paired([one.ref for one in plan.inputs], matched)
     else:
+        refs = as_refs(inputs)
+        paired = _paired(refs, matched)
         plan = prepare(
-            inputs,
+            refs,
             box,
             weights=weights,
-            options=_half(options.assemble),
+            options=half_of(options.assemble),
             scalers=scalers,
             wcs=wcs,
             progress=progress,
         )
+        partners = None if paired is None else [paired[record.index] for record in plan.records]
     finish = Finisher(plan, bright_objects, whole=True)
-    _check_width(plan, sigma)
-    difference = build_difference_image(plan, progress=progress)
+    still = None if partners is None else _still(plan, partners, progress)
+    _check_width(plan if still is None else still, sigma)
+    if still is None:
+        difference = build_difference_image(plan, progress=progress)
+    else:
+        difference = difference_of_matched(plan, still, progress=progress)
     spans, decisions = _artifacts(plan, difference, options, sigma, progress)
     masks = [{"CLIPPED": one_span_set(one["CLIPPED"])} for one in spans]
     result = _final(plan, difference, masks, progress)
@@ -128,9 +146,16 @@ def safe_clip(
     return result
 
 
-def _half(options: AssembleOptions) -> AssembleOptions:
-    """Options with half of the budget; the rest is for finding footprints in the difference."""
-    return replace(options, max_memory=max(1, options.max_memory // 2))
+def _paired(refs: Sequence[WarpRef], matched: Iterable[Any] | None) -> list[WarpRef | None] | None:
+    """Matched version of each input, if there are."""
+    return None if matched is None else pair_matched(refs, matched)
+
+
+def _still(
+    plan: CoaddPlan, partners: Sequence[WarpRef | None], progress: Progress | None
+) -> CoaddPlan:
+    """Plan of the matched versions; where one is bad is none of the coadd's concern."""
+    return plan_of_matched(plan, partners, replace(plan.options, maps=()), progress)
 
 
 def _check_width(plan: CoaddPlan, sigma: float | None) -> None:
@@ -153,6 +178,8 @@ def _artifacts(
     """Pixels to leave out of each input, and all decisions."""
     if len(plan.inputs) < FEWEST:  # the difference is 0: no PSF is needed to find nothing
         return [{"CLIPPED": []} for _ in plan.inputs], []
+    if options.scale_variance is not None:
+        _scale(difference, options.scale_variance)
     found = detect_clip(
         difference.exposure, plan.inputs, options=options, sigma=sigma, progress=progress
     )
@@ -165,6 +192,16 @@ def _artifacts(
         min_overlap=options.min_big_overlap,
     )
     return found.clip_spans, found.decisions + decisions_about_big(found.clip_spans, n_before)
+
+
+def _scale(difference: Difference, how: ScaleVarianceOptions) -> None:
+    """Scale the variances of a difference, in place; where it cannot be done they are left."""
+    try:
+        factor = scale_variance(difference.exposure.masked_image, how)
+    except DeepcoaddError as error:
+        _log.warning("variances of the difference are left as they are: %s", error)
+    else:
+        _log.info("variances of the difference are scaled by %.4g", factor)
 
 
 def _final(

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from deepcoadd.coadd._options import AssembleOptions
 from deepcoadd.detection import DetectionOptions
 from deepcoadd.errors import OptionError
+from deepcoadd.scale_variance import ScaleVarianceOptions
 
 __all__ = ["SAFE_CLIP_ASSEMBLE", "SAFE_CLIP_DETECTION", "DetectOnWarps", "SafeClipOptions"]
 
@@ -53,6 +54,11 @@ class SafeClipOptions:
         plane DETECTED, and on all of them if no pixel of any carries it.
     warp_detection : DetectionOptions
         How.
+    scale_variance : ScaleVarianceOptions, optional
+        Scale the variances of the difference image to the scatter of its pixels before footprints
+        are looked for. They are the sum of two variances of means that share most of their
+        samples, too large by a factor of 1.5 to 6 for white noise, and too small where resampling
+        or matching correlates pixels. None leaves them.
 
     Raises
     ------
@@ -69,6 +75,7 @@ class SafeClipOptions:
     min_big_overlap: int = 100
     detect_on_warps: DetectOnWarps = "auto"
     warp_detection: DetectionOptions = field(default_factory=DetectionOptions)
+    scale_variance: ScaleVarianceOptions | None = None
 
     def __post_init__(self) -> None:
         if self.assemble.statistic != "MEAN":
