@@ -7,21 +7,26 @@ A WCS attached to an exposure maps *parent* pixel positions, so it is the same f
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 from astropy.coordinates import SkyCoord
+from astropy.io import fits
 from astropy.wcs import WCS, DistortionLookupTable, Sip
 from astropy.wcs.utils import pixel_to_skycoord, proj_plane_pixel_scales, skycoord_to_pixel
 
-from deepcoadd.errors import NoDataError
+from deepcoadd.errors import NoDataError, OptionError
 from deepcoadd.geometry import Box
 
 __all__ = [
     "box_center",
+    "cards_of",
     "corners",
+    "from_cards",
     "pixel_scale",
     "pixel_to_sky",
     "same_grid",
@@ -109,3 +114,83 @@ def same_grid(a: WCS, b: WCS, box: Box, *, tolerance: float = 0.01) -> bool:
     separation = pixel_to_sky(a, y=y, x=x).separation(pixel_to_sky(b, y=y, x=x))
     worst = float(np.max(separation.to_value(u.arcsec)))
     return worst <= tolerance * pixel_scale(a)
+
+
+def cards_of(wcs: WCS, start: tuple[int, int] = (0, 0)) -> dict[str, Any]:
+    """Cards of sky coordinates, in the frame of an array whose first pixel is at `start` (y, x).
+
+    Raises
+    ------
+    OptionError
+        The WCS has distortion tables, or is not of two celestial axes: cards cannot hold it.
+    """
+    if wcs.naxis != 2 or not wcs.has_celestial:
+        raise OptionError(f"wcs: expected two celestial axes, got {wcs.wcs.ctype}")
+    if wcs.cpdis1 or wcs.cpdis2 or wcs.det2im1 or wcs.det2im2:
+        raise OptionError("wcs: distortion tables cannot be written to header cards")
+    y0, x0 = start
+    core = wcs.wcs
+    cards: dict[str, Any] = {"WCSAXES": 2}
+    for axis, offset in ((0, x0), (1, y0)):
+        n = axis + 1
+        cards[f"CTYPE{n}"] = core.ctype[axis]
+        cards[f"CRPIX{n}"] = float(core.crpix[axis] - offset)
+        cards[f"CRVAL{n}"] = float(core.crval[axis])
+        cards[f"CUNIT{n}"] = str(core.cunit[axis])
+    matrix = wcs.pixel_scale_matrix
+    for row in range(2):
+        for column in range(2):
+            cards[f"CD{row + 1}_{column + 1}"] = float(matrix[row, column])
+    for axis, index, value in core.get_pv():
+        cards[f"PV{axis}_{index}"] = float(value)
+    for key, value in (("LONPOLE", core.lonpole), ("LATPOLE", core.latpole)):
+        if math.isfinite(value):
+            cards[key] = float(value)
+    if core.radesys:
+        cards["RADESYS"] = core.radesys
+    if math.isfinite(core.equinox):
+        cards["EQUINOX"] = float(core.equinox)
+    return cards | _sip_cards(wcs)
+
+
+def _sip_cards(wcs: WCS) -> dict[str, Any]:
+    """Cards of the distortion polynomials, which share CRPIX with the projection."""
+    cards: dict[str, Any] = {}
+    if wcs.sip is None:
+        return cards
+    if not np.allclose(wcs.sip.crpix, wcs.wcs.crpix, rtol=0, atol=1e-6):
+        raise OptionError(
+            f"wcs: SIP refers to {wcs.sip.crpix}, the projection to {wcs.wcs.crpix}; "
+            "a header has one reference pixel"
+        )
+    for letter in ("a", "b", "ap", "bp"):
+        table = getattr(wcs.sip, letter)
+        if table is None:
+            continue
+        cards[f"{letter.upper()}_ORDER"] = table.shape[0] - 1
+        for i, j in zip(*np.nonzero(table), strict=True):
+            cards[f"{letter.upper()}_{i}_{j}"] = float(table[i, j])
+    return cards
+
+
+def from_cards(cards: Mapping[str, Any]) -> WCS:
+    """WCS of the cards that `cards_of` gives.
+
+    Raises
+    ------
+    NoDataError
+        They hold no celestial WCS.
+    """
+    header = fits.Header()
+    for key, value in cards.items():
+        header[key] = value
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about distortion cards beside a type without -SIP
+            wcs = WCS(header, fix=False)
+            wcs.wcs.set()
+    except Exception as error:  # the parser raises many kinds, all about damaged cards
+        raise NoDataError(f"the cards hold no WCS: {error}") from None
+    if wcs.naxis != 2 or not wcs.has_celestial:
+        raise NoDataError(f"the cards hold a WCS of {list(wcs.wcs.ctype)}, not of the sky")
+    return wcs

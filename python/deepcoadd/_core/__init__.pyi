@@ -8,6 +8,7 @@ from deepcoadd._core import linalg as linalg
 from deepcoadd._core import mask as mask
 from deepcoadd._core import spans as spans
 from deepcoadd._core import stats as stats
+from deepcoadd._core import warp as warp
 
 __all__ = [
     "__version__",
@@ -21,6 +22,7 @@ __all__ = [
     "set_num_threads",
     "spans",
     "stats",
+    "warp",
 ]
 
 __version__: str

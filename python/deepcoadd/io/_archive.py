@@ -25,7 +25,7 @@ from deepcoadd.photocalib import ChebyshevField, PhotoCalib
 from deepcoadd.polygon import Polygon
 from deepcoadd.visitinfo import VisitInfo, Weather
 
-__all__ = ["Archive", "CoaddInputs", "MissingPart"]
+__all__ = ["Archive", "CoaddInputs", "MissingPart", "box_of"]
 
 _INDEX_COLUMNS = {"id", "cat_archive", "cat_persistable", "row0", "nrows", "name"}
 _ROTATION_TYPES = ("UNKNOWN", "SKY", "HORIZON", "MOUNT")
@@ -183,7 +183,7 @@ class Archive:
             raise FileFormatError(f"a field of class {self.class_of(number)} is not decoded")
         row = self.row(number)
         table = np.atleast_1d(row["coefficients"]).reshape(-1, row["order_x"] + 1)
-        return ChebyshevField(_box(row), tuple(tuple(map(float, line)) for line in table))
+        return ChebyshevField(box_of(row), tuple(tuple(map(float, line)) for line in table))
 
     def polygon(self, number: int) -> Polygon:
         """Polygon."""
@@ -216,7 +216,8 @@ class Archive:
         return _visit_info(self.row(number))
 
 
-def _box(row: Mapping[str, Any]) -> Box:
+def box_of(row: Mapping[str, Any]) -> Box:
+    """Box of a row with its inclusive corners."""
     return Box.from_corners(
         x0=row["bbox_min_x"], y0=row["bbox_min_y"], x1=row["bbox_max_x"], y1=row["bbox_max_y"]
     )

@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from deepcoadd.io._archive import Archive
+from deepcoadd.errors import FileFormatError
+from deepcoadd.io._archive import Archive, box_of
 from deepcoadd.psf import (
     Chebyshev2,
+    CoaddPsf,
+    CoaddPsfInput,
     DoubleGaussianPsf,
     FixedKernel,
     GaussianKernel,
@@ -21,7 +24,11 @@ from deepcoadd.psf import (
     MissingPsf,
     Polynomial2,
     Psf,
+    SkyTransform,
     SpatialFunction,
+    StarlinkSky,
+    StarlinkTransform,
+    WarpedPsf,
 )
 
 __all__ = ["psf_of"]
@@ -56,7 +63,57 @@ def psf_of(archive: Archive, number: int) -> Psf:
         if kernel is not None:
             return KernelPsf(kernel, average)
         kind = f"{kind} of a {archive.class_of(row['kernel'])}"
+    if kind == "WarpedPsf":
+        return _warped(archive, archive.row(number))
+    if kind == "CoaddPsf":
+        return _coadd(archive, number)
     return MissingPsf(kind, _REASONS.get(kind, "this class is not decoded"), str(archive.path))
+
+
+def _part(archive: Archive, number: int, kind: str) -> Psf:
+    """PSF that another is made of; itself or, when it is not decoded, FileFormatError."""
+    psf = psf_of(archive, number)
+    if isinstance(psf, MissingPsf):
+        raise FileFormatError(f"a {kind} of a {psf.class_name}: {psf.reason}")
+    return psf
+
+
+def _warped(archive: Archive, row: Mapping[str, Any]) -> Psf:
+    """PSF under a map, with exact taps whatever the size of the cache."""
+    text = bytes(archive.row(row["transformIndex"])["bytes"]).decode("ascii", "replace")
+    control = archive.row(row["controlIndex"])
+    number = control["warpingKernelIndex"]
+    name = archive.class_of(number).removesuffix("WarpingKernel").lower()
+    if name == "lanczos":
+        name += str(archive.row(number)["order"])
+    return WarpedPsf(_part(archive, row["psfIndex"], "WarpedPsf"), StarlinkTransform(text), name)
+
+
+def _coadd(archive: Archive, number: int) -> Psf:
+    """PSF of a coadd: one row of its own, then one an input."""
+    head = archive.row(number)
+    skies: dict[int, StarlinkSky] = {}
+
+    def sky(wcs: int) -> StarlinkSky:
+        if wcs not in skies:
+            text = bytes(archive.row(wcs)["wcs"]).decode("ascii", "replace")
+            skies[wcs] = StarlinkSky(text)
+        return skies[wcs]
+
+    inputs = [
+        CoaddPsfInput(
+            _part(archive, row["psf"], "CoaddPsf"),
+            box_of(row),
+            SkyTransform(sky(row["wcs"]), sky(head["coaddwcs"])),
+            row["weight"],
+            row.get("goodpix"),
+            archive.polygon(row["validPolygon"]) if row["validPolygon"] else None,
+            row["id"],
+        )
+        for row in archive.rows(number, 1)
+    ]
+    average = head["avgpos_y"], head["avgpos_x"]
+    return CoaddPsf(inputs, str(head["warpingkernelname"]).strip(), average)
 
 
 def _shape(row: Mapping[str, Any]) -> tuple[int, int]:

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import astropy.units as u
-import numpy as np
 from astropy.wcs import WCS
 from astropy.wcs.utils import wcs_to_celestial_frame
 
@@ -34,7 +33,6 @@ __all__ = [
     "parse_unit",
     "photo_calib_of",
     "unit_text",
-    "wcs_cards",
     "wcs_of",
 ]
 
@@ -265,60 +263,3 @@ def wcs_of(hdu: Hdu, start: tuple[int, int], where: str) -> WCS | None:
         return None
     y0, x0 = start
     return shifted(wcs, y=y0, x=x0)
-
-
-def wcs_cards(wcs: WCS, start: tuple[int, int]) -> dict[str, Any]:
-    """Cards of sky coordinates, in the frame of an array whose first pixel is at `start` (y, x).
-
-    Raises
-    ------
-    OptionError
-        The WCS has distortion tables, or is not of two celestial axes: cards cannot hold it.
-    """
-    if wcs.naxis != 2 or not wcs.has_celestial:
-        raise OptionError(f"wcs: expected two celestial axes, got {wcs.wcs.ctype}")
-    if wcs.cpdis1 or wcs.cpdis2 or wcs.det2im1 or wcs.det2im2:
-        raise OptionError("wcs: distortion tables cannot be written to header cards")
-    y0, x0 = start
-    core = wcs.wcs
-    cards: dict[str, Any] = {"WCSAXES": 2}
-    for axis, offset in ((0, x0), (1, y0)):
-        n = axis + 1
-        cards[f"CTYPE{n}"] = core.ctype[axis]
-        cards[f"CRPIX{n}"] = float(core.crpix[axis] - offset)
-        cards[f"CRVAL{n}"] = float(core.crval[axis])
-        cards[f"CUNIT{n}"] = str(core.cunit[axis])
-    matrix = wcs.pixel_scale_matrix
-    for row in range(2):
-        for column in range(2):
-            cards[f"CD{row + 1}_{column + 1}"] = float(matrix[row, column])
-    for axis, index, value in core.get_pv():
-        cards[f"PV{axis}_{index}"] = float(value)
-    for key, value in (("LONPOLE", core.lonpole), ("LATPOLE", core.latpole)):
-        if math.isfinite(value):
-            cards[key] = float(value)
-    if core.radesys:
-        cards["RADESYS"] = core.radesys
-    if math.isfinite(core.equinox):
-        cards["EQUINOX"] = float(core.equinox)
-    return cards | _sip_cards(wcs)
-
-
-def _sip_cards(wcs: WCS) -> dict[str, Any]:
-    """Cards of the distortion polynomials, which share CRPIX with the projection."""
-    cards: dict[str, Any] = {}
-    if wcs.sip is None:
-        return cards
-    if not np.allclose(wcs.sip.crpix, wcs.wcs.crpix, rtol=0, atol=1e-6):
-        raise OptionError(
-            f"wcs: SIP refers to {wcs.sip.crpix}, the projection to {wcs.wcs.crpix}; "
-            "a header has one reference pixel"
-        )
-    for letter in ("a", "b", "ap", "bp"):
-        table = getattr(wcs.sip, letter)
-        if table is None:
-            continue
-        cards[f"{letter.upper()}_ORDER"] = table.shape[0] - 1
-        for i, j in zip(*np.nonzero(table), strict=True):
-            cards[f"{letter.upper()}_{i}_{j}"] = float(table[i, j])
-    return cards

@@ -19,11 +19,11 @@ from deepcoadd.io._cards import (
     mask_cards,
     offset_cards,
     unit_text,
-    wcs_cards,
 )
 from deepcoadd.io._visit_cards import visit_cards
 from deepcoadd.mask import DEFAULT_PLANES
 from deepcoadd.photocalib import AB_ZERO_FLUX_NJY
+from deepcoadd.wcs import cards_of
 
 __all__ = ["LAYOUT_VERSION", "make_header", "plane_cards", "primary_cards"]
 
@@ -74,7 +74,7 @@ def plane_cards(info: ExposureInfo, name: str) -> dict[str, Any]:
     elif info.unit is not None and name in ("IMAGE", "VARIANCE"):
         cards["BUNIT"] = unit_text(info.unit, 2 if name == "VARIANCE" else 1)
     if info.wcs is not None:
-        cards |= wcs_cards(info.wcs, info.box.start)
+        cards |= cards_of(info.wcs, info.box.start)
     return cards | offset_cards(info.box.start)
 
 

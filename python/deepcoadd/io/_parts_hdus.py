@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """PSF and other parts of an exposure in HDUs of our own: numbers and JSON, no code, no pickle.
 
-HDU PSF: one row of arrays, the cards PSFKIND (model) and PSFNUMS (its numbers, JSON).
+HDU PSF: one row of arrays, the cards PSFKIND (model) and PSFNUMS (its numbers, JSON). A model that
+is made of others (PSFKIND = 'tree') has one row each, the first of which is the model itself:
+KIND, NUMBERS (JSON), ARRAYS (JSON: shapes by name), VALUES (of the arrays, one after the other),
+CHILDREN (rows that it is made of, counted from 0).
 HDU PARTS: rows of a name and a JSON text, for what has no table of its own.
 """
 
@@ -9,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +20,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
-from deepcoadd.errors import DeepcoaddError
+from deepcoadd.errors import DeepcoaddError, FileFormatError, OptionError
 from deepcoadd.exposure import ExposureInfo
 from deepcoadd.geometry import Box
 from deepcoadd.io._hdus import Hdu
@@ -34,9 +38,9 @@ _log = logging.getLogger(__name__)
 def part_hdus(info: ExposureInfo) -> list[fits.BinTableHDU]:
     """HDUs of the PSF and of the other parts, as far as they can be written."""
     hdus = []
-    psf = None if info.psf is None else parts_of(info.psf)
+    psf = _psf_parts(info)
     if psf is not None:
-        hdus.append(_psf_hdu(psf))
+        hdus.append(_tree_hdu(psf) if psf.children else _psf_hdu(psf))
     elif info.psf is not None:
         _log.warning("the PSF (%s) cannot be written and is left out", type(info.psf).__name__)
     parts = _json_parts(info)
@@ -64,6 +68,51 @@ def _psf_hdu(parts: PsfParts) -> fits.BinTableHDU:
     hdu.header["PSFKIND"] = (parts.kind, "model")
     hdu.header["PSFNUMS"] = json.dumps(dict(parts.numbers))
     return hdu
+
+
+def _psf_parts(info: ExposureInfo) -> PsfParts | None:
+    """Parts of the PSF; None for one that cannot be written."""
+    try:
+        return None if info.psf is None else parts_of(info.psf)
+    except OptionError as error:
+        _log.warning("the PSF: %s", error)
+        return None
+
+
+def _tree_hdu(root: PsfParts) -> fits.BinTableHDU:
+    """HDU of a PSF that is made of others."""
+    rows, places = [root], {}
+    for parts in rows:  # grows while it is walked
+        places[id(parts)] = range(len(rows), len(rows) + len(parts.children))
+        rows += parts.children
+    shapes = [{name: array.shape for name, array in parts.arrays.items()} for parts in rows]
+    values = [
+        np.concatenate([np.zeros(0), *(array.ravel() for array in parts.arrays.values())])
+        for parts in rows
+    ]
+    width = max(len(parts.kind) for parts in rows)
+    kinds = np.array([parts.kind for parts in rows])
+    columns = [
+        fits.Column(name="KIND", format=f"{width}A", array=kinds),
+        _lists("NUMBERS", "QB()", [_json_bytes(dict(parts.numbers)) for parts in rows]),
+        _lists("ARRAYS", "QB()", [_json_bytes(shape) for shape in shapes]),
+        _lists("VALUES", "QD()", values),
+        _lists("CHILDREN", "QJ()", [np.array(places[id(p)], np.int32) for p in rows]),
+    ]
+    hdu = _named(fits.BinTableHDU.from_columns(columns), "PSF")
+    hdu.header["PSFKIND"] = ("tree", "model made of others, one row each")
+    return hdu
+
+
+def _json_bytes(tree: Any) -> Any:
+    return np.frombuffer(json.dumps(tree).encode("ascii"), np.uint8)
+
+
+def _lists(name: str, form: str, arrays: list[Any]) -> fits.Column:
+    """Column of arrays of different lengths."""
+    column = np.empty(len(arrays), object)
+    column[:] = arrays
+    return fits.Column(name=name, format=form, array=column)
 
 
 def _json_parts(info: ExposureInfo) -> dict[str, Any]:
@@ -129,13 +178,30 @@ def _read_psf(opened: Opened, hdu: Hdu) -> Any:
     """PSF of its HDU; a placeholder when it is damaged."""
     kind = str(hdu.get("PSFKIND", ""))
     try:
+        if kind == "tree":
+            return psf_from_parts(_tree(_rows(opened, hdu), 0), str(opened.path))
         numbers = json.loads(str(hdu.get("PSFNUMS", "{}")))
         row = _rows(opened, hdu)[0] if hdu.get("TFIELDS") else {}
         arrays = {name: _shaped(hdu, name, values) for name, values in row.items()}
-    except (DeepcoaddError, TypeError, ValueError, IndexError) as error:
+    except (DeepcoaddError, TypeError, ValueError, LookupError, RecursionError) as error:
         _log.warning("%s: the PSF cannot be read: %s", opened.path, error)
         return psf_from_parts(PsfParts(f"damaged {kind}", {}, {}), str(opened.path))
     return psf_from_parts(PsfParts(kind, numbers, arrays), str(opened.path))
+
+
+def _tree(rows: list[dict[str, Any]], number: int) -> PsfParts:
+    """Parts of one row and of those that it is made of, which stand after it."""
+    row = rows[number]
+    arrays, done = {}, 0
+    for name, shape in json.loads(row["ARRAYS"]).items():
+        size = math.prod(shape)
+        arrays[name] = np.reshape(row["VALUES"][done : done + size], shape)
+        done += size
+    children = [int(child) for child in row["CHILDREN"]]
+    if any(child <= number for child in children):
+        raise FileFormatError(f"row {number} of the PSF is made of rows {children}")
+    made_of = tuple(_tree(rows, child) for child in children)
+    return PsfParts(row["KIND"], json.loads(row["NUMBERS"]), arrays, made_of)
 
 
 def _shaped(hdu: Hdu, name: str, values: Any) -> Any:

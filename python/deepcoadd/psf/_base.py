@@ -60,11 +60,14 @@ class PsfParts:
         Numbers, texts and lists of them.
     arrays : mapping of str to array
         Arrays of float64.
+    children : tuple of PsfParts
+        Parts of the PSFs that this one is made of.
     """
 
     kind: str
     numbers: Mapping[str, Any]
     arrays: Mapping[str, Floats]
+    children: tuple[PsfParts, ...] = ()
 
 
 class ModelPsf:

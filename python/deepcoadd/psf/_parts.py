@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 
 from deepcoadd.errors import DeepcoaddError, OptionError
+from deepcoadd.geometry import Box
+from deepcoadd.polygon import Polygon
 from deepcoadd.psf._base import Psf, PsfParts
+from deepcoadd.psf._coadd import CoaddPsf, CoaddPsfInput
 from deepcoadd.psf._functions import Chebyshev2, Polynomial2, SpatialFunction
 from deepcoadd.psf._kernels import (
     FixedKernel,
@@ -18,14 +21,23 @@ from deepcoadd.psf._kernels import (
     LinearCombinationKernel,
 )
 from deepcoadd.psf._models import DoubleGaussianPsf, GaussianPsf, KernelPsf, MissingPsf
+from deepcoadd.psf._transforms import transform_from
+from deepcoadd.psf._warped import WarpedPsf
 
 __all__ = ["parts_of", "psf_from_parts", "register_kind"]
 
 
 def parts_of(psf: Any) -> PsfParts | None:
-    """Parts of a PSF to write; None for one that cannot be written (placeholders, others')."""
-    if isinstance(psf, KernelPsf):
-        return _kernel_parts(psf)
+    """Parts of a PSF to write; None for one that cannot be written (placeholders, others').
+
+    Raises
+    ------
+    OptionError
+        A part of it cannot be written: a function of position, the distortion tables of a WCS.
+    """
+    for kind, taken_apart in _TAKEN_APART.items():
+        if isinstance(psf, kind):
+            return taken_apart(psf)
     to_parts = getattr(psf, "to_parts", None)
     return None if to_parts is None else to_parts()
 
@@ -85,6 +97,71 @@ def _weight_parts(weight: float | SpatialFunction) -> dict[str, Any] | float:
     raise OptionError(f"spatial function of type {type(weight).__name__} cannot be written")
 
 
+def _warped_parts(psf: WarpedPsf) -> PsfParts | None:
+    child = parts_of(psf.psf)
+    numbers = {"kernel": psf.kernel, "transform": psf.transform.numbers()}
+    return None if child is None else PsfParts("warped", numbers, {}, (child,))
+
+
+def _coadd_parts(psf: CoaddPsf) -> PsfParts | None:
+    children = []
+    for one in psf.inputs:
+        child = parts_of(one.psf)
+        if child is None:
+            return None
+        box, polygon = one.box, one.polygon
+        numbers = {
+            "transform": one.transform.numbers(),
+            "box": [box.y.start, box.y.stop, box.x.start, box.x.stop],
+            "polygon": None if polygon is None else polygon.vertices,
+            **{name: getattr(one, name) for name in _INPUT_NUMBERS},
+        }
+        children.append(PsfParts("input", numbers, {}, (child,)))
+    numbers = {"kernel": psf.kernel, "average": list(psf.average_position)}
+    return PsfParts("coadd", numbers, {}, tuple(children))
+
+
+_INPUT_NUMBERS = ("weight", "good_pixels", "id", "name")
+
+
+def _made(parts: PsfParts) -> Psf:
+    """PSF that another is made of.
+
+    Raises
+    ------
+    OptionError
+        It cannot be made.
+    """
+    psf = psf_from_parts(parts)
+    if isinstance(psf, MissingPsf):
+        raise OptionError(f"its {parts.kind}: {psf.reason}")
+    return psf
+
+
+def _warped(parts: PsfParts) -> Psf:
+    (child,) = parts.children
+    transform = transform_from(parts.numbers["transform"])
+    return WarpedPsf(_made(child), transform, parts.numbers["kernel"])
+
+
+def _coadd(parts: PsfParts) -> Psf:
+    inputs = []
+    for one in parts.children:
+        (child,) = one.children
+        y0, y1, x0, x1 = one.numbers["box"]
+        polygon = one.numbers["polygon"]
+        inputs.append(
+            CoaddPsfInput(
+                _made(child),
+                Box.from_shape((y1 - y0, x1 - x0), start=(y0, x0)),
+                transform_from(one.numbers["transform"]),
+                polygon=None if polygon is None else Polygon(tuple(map(_pair, polygon))),
+                **{name: one.numbers[name] for name in _INPUT_NUMBERS},
+            )
+        )
+    return CoaddPsf(inputs, parts.numbers["kernel"], _pair(parts.numbers["average"]))
+
+
 def _gaussian_kernel(parts: PsfParts) -> Psf:
     numbers = parts.numbers
     ny, nx = numbers["shape"]
@@ -123,4 +200,11 @@ _KINDS: dict[str, Callable[[PsfParts], Psf]] = {
     "double_gaussian": DoubleGaussianPsf.from_parts,
     "gaussian_kernel": _gaussian_kernel,
     "kernel": _kernel,
+    "warped": _warped,
+    "coadd": _coadd,
+}
+_TAKEN_APART: dict[type, Callable[[Any], PsfParts | None]] = {
+    KernelPsf: _kernel_parts,
+    WarpedPsf: _warped_parts,
+    CoaddPsf: _coadd_parts,
 }

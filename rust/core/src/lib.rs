@@ -14,3 +14,4 @@ pub mod par;
 pub mod simd;
 pub mod spans;
 pub mod stats;
+pub mod warp;

@@ -11,6 +11,7 @@ mod linalg;
 mod mask;
 mod spans;
 mod stats;
+mod warp;
 
 use pyo3::prelude::*;
 
@@ -130,6 +131,17 @@ mod _core {
             PyFootprintSet, PySpanSet, count_by_label, dilate_mask, label_mask, search,
             search_mask, sets_from_labels,
         };
+        #[pymodule_init]
+        fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+            crate::register(m)
+        }
+    }
+
+    /// Resampling of images.
+    #[pymodule]
+    mod warp {
+        #[pymodule_export]
+        use crate::warp::{kernel_size, resample_affine};
         #[pymodule_init]
         fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
             crate::register(m)
