@@ -69,7 +69,8 @@ def test_the_file_holds_what_assemble_makes(
     assert made.box == expected.box
     with fits.open(out) as hdus:
         assert [h.name for h in hdus[1:]] == [
-            "IMAGE", "MASK", "VARIANCE", "NIMAGE", "NCLIPPED", "EXPOSURE_TIME", "WEIGHT", "INPUTS"
+            "IMAGE", "MASK", "VARIANCE", "NIMAGE", "NCLIPPED", "EXPOSURE_TIME", "WEIGHT",
+            "PSF", "VISITS", "CCDS", "INPUTS",
         ]  # fmt: skip
         np.testing.assert_array_equal(hdus["NIMAGE"].data, expected.n_image.array)
         np.testing.assert_array_equal(hdus["WEIGHT"].data, expected.maps["weight"].array)

@@ -84,7 +84,8 @@ def test_the_file_holds_what_safe_clip_makes(
     with fits.open(out) as hdus:
         hdus.verify("exception")
         assert [h.name for h in hdus[1:]] == [
-            "IMAGE", "MASK", "VARIANCE", "NIMAGE", "NCLIPPED", "WEIGHT", "INPUTS", "ARTIFACTS"
+            "IMAGE", "MASK", "VARIANCE", "NIMAGE", "NCLIPPED", "WEIGHT",
+            "PSF", "VISITS", "CCDS", "INPUTS", "ARTIFACTS",
         ]  # fmt: skip
         np.testing.assert_array_equal(hdus["NIMAGE"].data, expected.n_image.array)
         np.testing.assert_array_equal(hdus["WEIGHT"].data, expected.maps["weight"].array)

@@ -424,9 +424,9 @@ def test_header_of_the_coadd() -> None:
     assert info.unit == u.nJy
     assert info.photo_calib.mean == 1.0
     assert info.visit_info is None
-    assert list(info.inputs["filter"]) == ["r0", "r1", "r2"]
+    assert list(info.inputs.visits["filter"]) == ["r0", "r1", "r2"]
     assert info.planes == result.mask.planes
-    assert result.table().colnames == info.inputs.colnames
+    assert result.table().colnames == info.inputs.warps.colnames
 
 
 def test_summary_is_plain() -> None:

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import deepcoadd
-from deepcoadd import Box, Image, MaskedImage, PhotoCalib
+from deepcoadd import Box, MaskedImage, PhotoCalib
 from deepcoadd.coadd import TASK_ASSEMBLE, assemble
+from deepcoadd.psf import CoaddPsf, GaussianPsf
 from deepcoadd.refs import ExposureRef
 from deepcoadd.statistics import Property
 
@@ -141,17 +142,10 @@ def test_planes_beyond_the_default_dictionary() -> None:
 
 
 def test_model_psf_of_matched_warps() -> None:
-    class Psf:
-        def __init__(self, size: int) -> None:
-            self.size = size
-
-        def kernel_image(self, *, y: float, x: float) -> Image:
-            return Image(np.ones((self.size, self.size)))
-
-    sizes = [11, 25, 21]
-    inputs = [one.with_info(psf=Psf(n)) for one, n in zip(warps(3), sizes, strict=True)]
-    assert run_of(task_of(warpType="psfMatched"), inputs).coaddExposure.getPsf().size == 25
-    assert run_of(task_of(), inputs).coaddExposure.getPsf() is None
+    models = [GaussianPsf((n, n), 2.5) for n in (11, 25, 21)]
+    inputs = [one.with_info(psf=psf) for one, psf in zip(warps(3), models, strict=True)]
+    assert run_of(task_of(warpType="psfMatched"), inputs).coaddExposure.getPsf() is models[1]
+    assert isinstance(run_of(task_of(), inputs).coaddExposure.getPsf(), CoaddPsf)
     bare = run_of(task_of(warpType="psfMatched"), warps(2)).coaddExposure
     assert bare.getPsf() is None
 

@@ -67,7 +67,7 @@ def test_handles_of_the_framework_are_inputs() -> None:
     result = run_of(task_of(), inputs, weightList=[1.0] * 3)
     same = task_of().run(sky_of(inputs), handles, [None] * 3, [1.0] * 3)
     np.testing.assert_array_equal(same.coaddExposure.image.array, result.coaddExposure.image.array)
-    assert list(same.coaddExposure.info.inputs["visit"]) == [100, 101, 102]
+    assert list(same.coaddExposure.info.inputs.visits["id"]) == [100, 101, 102]
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_quantum_with_sky_map_selection_and_bright_objects(tmp_path: Path) -> No
     task.runQuantum(butler, None, None)
     coadd = butler.outputs.coaddExposure
     assert coadd.box == box
-    assert list(coadd.info.inputs["visit"]) == [103, 100]
+    assert list(coadd.info.inputs.visits["id"]) == [100, 103]
     assert (
         np.count_nonzero(coadd.mask.has("BRIGHT_OBJECT")) == 4
     )  # radius 1 at (4, 4): one is outside

@@ -9,8 +9,10 @@ from typing import Any
 import astropy.units as u
 from astropy.wcs import WCS
 
+from deepcoadd.coadd._input import CoaddInput
 from deepcoadd.coadd._options import AssembleOptions
-from deepcoadd.coadd._result import InputRecord, inputs_table
+from deepcoadd.coadd._provenance import NO_PSF_CARD, ap_corr_map_of, coadd_inputs, coadd_psf
+from deepcoadd.coadd._result import InputRecord
 from deepcoadd.errors import OptionError
 from deepcoadd.exposure import ExposureInfo, FilterLabel
 from deepcoadd.geometry import Box
@@ -22,26 +24,32 @@ __all__ = ["coadd_info", "widest_psf"]
 def coadd_info(
     box: Box,
     records: Sequence[InputRecord],
-    infos: Sequence[ExposureInfo],
+    inputs: Sequence[CoaddInput],
     options: AssembleOptions,
     wcs: WCS | None,
 ) -> ExposureInfo:
-    """Information of a coadd: WCS of the grid, band of the first input, unit, table of inputs.
+    """Information of a coadd: WCS of the grid, band of the first input, unit, inputs, PSF.
 
     Raises
     ------
     OptionError
         ``options.unit`` is None and the inputs are in different units.
     """
+    infos = [one.info() for one in inputs]
     unit = _unit(infos, options, [record.name for record in records])
     first = infos[0].filter
+    used = list(zip(inputs, infos, records, strict=True))
+    psf, reason = coadd_psf(used, options.psf_kernel)
     return ExposureInfo(
         box,
         wcs=wcs,
         photo_calib=_photo_calib(infos, unit, options),
         filter=None if first is None else FilterLabel(band=first.band),
         unit=unit,
-        inputs=inputs_table(records),
+        psf=psf,
+        inputs=coadd_inputs(used),
+        ap_corr_map=ap_corr_map_of(used),
+        metadata={NO_PSF_CARD: reason} if reason else {},
     )
 
 
@@ -77,7 +85,7 @@ def widest_psf(infos: Iterable[ExposureInfo]) -> Any:
     Parameters
     ----------
     infos : iterable of ExposureInfo
-        Of the inputs; the PSF of each is asked for in the middle of its box.
+        Of the inputs; each PSF counts at its average position.
 
     Returns
     -------
@@ -88,8 +96,7 @@ def widest_psf(infos: Iterable[ExposureInfo]) -> Any:
     for info in infos:
         if info.psf is None:
             continue
-        y, x = info.box.center
-        size = info.psf.kernel_image(y=y, x=x).array.shape[1]
+        size = info.psf.size_at()[1]
         if size > width:
             widest, width = info.psf, size
     return widest

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import astropy.units as u
 
+from deepcoadd._core.warp import kernel_size
 from deepcoadd.errors import OptionError
 from deepcoadd.interpolate import InterpolateOptions
 from deepcoadd.statistics import Property
@@ -67,6 +68,9 @@ class AssembleOptions:
         neither is an error. None combines the numbers as they are.
     bright_object_plane : str
         Plane for the masks of bright objects.
+    psf_kernel : str
+        Interpolation kernel of the PSFs of inputs that are placed by their WCS: lanczos2 to
+        lanczos5, bilinear or nearest.
     max_memory : int
         Budget for pixels in bytes; it changes no bit of the result.
     subregion : (int, int)
@@ -89,6 +93,7 @@ class AssembleOptions:
     maps: tuple[str, ...] = ()
     unit: str | None = "nJy"
     bright_object_plane: str = "BRIGHT_OBJECT"
+    psf_kernel: str = "lanczos3"
     max_memory: int = 2 * 2**30
     subregion: tuple[int, int] = (2000, 2000)
 
@@ -107,6 +112,7 @@ class AssembleOptions:
                 f"statistic = {self.statistic!r} cannot be interpolated: set interpolate to None, "
                 f"or choose one of {', '.join(_INTERPOLABLE)}"
             )
+        kernel_size(self.psf_kernel)
         _check_unit(self.unit)
         if "depth" in self.maps and not is_flux(self.unit):
             raise OptionError(f"maps: 'depth' needs a unit of flux density, not {self.unit!r}")

@@ -296,7 +296,7 @@ class _Chooser:
         records = tuple(self._records[index] for index in order)
         return CoaddPlan(
             box=box,
-            info=coadd_info(box, records, [one.info() for one in used], self.options, self.wcs),
+            info=coadd_info(box, records, used, self.options, self.wcs),
             inputs=used,
             records=records,
             skipped=tuple(sorted(self._skipped, key=lambda item: item.index)),

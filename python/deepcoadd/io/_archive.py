@@ -23,9 +23,10 @@ from deepcoadd.io._pool import FilePool
 from deepcoadd.io._tables import Table, read_table
 from deepcoadd.photocalib import ChebyshevField, PhotoCalib
 from deepcoadd.polygon import Polygon
+from deepcoadd.provenance import CoaddInputs
 from deepcoadd.visitinfo import VisitInfo, Weather
 
-__all__ = ["Archive", "CoaddInputs", "MissingPart", "box_of"]
+__all__ = ["Archive", "MissingPart", "box_of"]
 
 _INDEX_COLUMNS = {"id", "cat_archive", "cat_persistable", "row0", "nrows", "name"}
 _ROTATION_TYPES = ("UNKNOWN", "SKY", "HORIZON", "MOUNT")
@@ -54,25 +55,6 @@ class MissingPart:
         if name.startswith("__"):
             raise AttributeError(name)
         raise NoDataError(f"{self.name} is a {self.class_name}: {self.reason}")
-
-
-@dataclass(frozen=True)
-class CoaddInputs:
-    """Inputs of a coadd as the Rubin pipelines record them.
-
-    Parameters
-    ----------
-    visits, ccds : Table
-        One row an input: id, bbox_min_x ... bbox_max_y (inclusive), weight, goodpix, filter, and
-        for detectors ccd and visit. The columns wcs, psf, photoCalib, ... number objects of the
-        archive; 0 means none.
-    ccd_polygons : tuple of (Polygon or None)
-        Where each detector is valid, in its own pixels.
-    """
-
-    visits: AstropyTable
-    ccds: AstropyTable
-    ccd_polygons: tuple[Polygon | None, ...]
 
 
 class Archive:
@@ -205,7 +187,12 @@ class Archive:
         polygons = tuple(
             self.polygon(row["validPolygon"]) if row.get("validPolygon") else None for row in ccds
         )
-        return CoaddInputs(AstropyTable(rows=visits), AstropyTable(rows=ccds), polygons)
+        corrections = tuple(
+            self.ap_corr_map(row["apCorrMap"]) if row.get("apCorrMap") else None for row in ccds
+        )
+        return CoaddInputs(
+            AstropyTable(rows=visits), AstropyTable(rows=ccds), polygons, corrections
+        )
 
     def summary_stats(self, number: int) -> dict[str, Any]:
         """Summary statistics of an exposure: the ``name: value`` lines of its text."""

@@ -6,6 +6,7 @@ is made of others (PSFKIND = 'tree') has one row each, the first of which is the
 KIND, NUMBERS (JSON), ARRAYS (JSON: shapes by name), VALUES (of the arrays, one after the other),
 CHILDREN (rows that it is made of, counted from 0).
 HDU PARTS: rows of a name and a JSON text, for what has no table of its own.
+HDUs VISITS and CCDS: what a coadd was made of; valid polygons as JSON.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ from deepcoadd.io._opened import Opened
 from deepcoadd.io._tables import read_table
 from deepcoadd.photocalib import ChebyshevField, PhotoCalib
 from deepcoadd.polygon import Polygon
-from deepcoadd.psf import PsfParts, parts_of, psf_from_parts
+from deepcoadd.provenance import CCD_COLUMNS, VISIT_COLUMNS, CoaddInputs, record_table
+from deepcoadd.psf import CoaddField, PsfParts, parts_of, psf_from_parts
 
-__all__ = ["part_hdus", "read_parts"]
+__all__ = ["part_hdus", "read_parts", "table_hdu"]
 
 _log = logging.getLogger(__name__)
 
@@ -47,8 +49,29 @@ def part_hdus(info: ExposureInfo) -> list[fits.BinTableHDU]:
     if parts:
         names = list(parts)
         table = Table({"name": names, "json": [json.dumps(parts[name]) for name in names]})
-        hdus.append(_named(fits.table_to_hdu(table), "PARTS"))
-    return hdus
+        hdus.append(table_hdu(table, "PARTS"))
+    return hdus + _inputs_hdus(info.inputs)
+
+
+def table_hdu(table: Table, name: str) -> fits.BinTableHDU:
+    """Extension HDU of a table; letters that FITS does not know are written as escapes."""
+    plain = table.copy(copy_data=False)
+    for column in table.itercols():
+        if column.dtype.kind == "U":
+            plain[column.name] = np.char.encode(column.data, "ascii", "backslashreplace")
+    return _named(fits.table_to_hdu(plain), name)
+
+
+def _inputs_hdus(inputs: Any) -> list[fits.BinTableHDU]:
+    """Tables of visits and detectors, without the numbers of objects that stay behind."""
+    if not isinstance(inputs, CoaddInputs):
+        return []
+    visits = inputs.visits[[name for name in inputs.visits.colnames if name in VISIT_COLUMNS]]
+    ccds = inputs.ccds[[name for name in inputs.ccds.colnames if name in CCD_COLUMNS]]
+    if any(inputs.ccd_polygons):
+        rings = [None if ring is None else ring.vertices for ring in inputs.ccd_polygons]
+        ccds["polygon"] = [json.dumps(ring) for ring in rings]
+    return [table_hdu(visits, "VISITS"), table_hdu(ccds, "CCDS")]
 
 
 def _named(hdu: fits.BinTableHDU, name: str) -> fits.BinTableHDU:
@@ -132,6 +155,13 @@ def _json_parts(info: ExposureInfo) -> dict[str, Any]:
         }
         if fields:
             out["AP_CORR_MAP"] = fields
+        means = {
+            name: field.numbers()
+            for name, field in info.ap_corr_map.items()
+            if isinstance(field, CoaddField)
+        }
+        if means:
+            out["COADD_AP_CORR"] = means
     return out
 
 
@@ -161,11 +191,26 @@ def read_parts(opened: Opened) -> dict[str, Any]:
     try:
         if "PARTS" in tables:
             fields |= _read_json(_rows(opened, tables["PARTS"]))
-        if "INPUTS" in tables:
-            fields["inputs"] = Table(rows=_rows(opened, tables["INPUTS"]))
+        warps = Table(rows=_rows(opened, tables["INPUTS"])) if "INPUTS" in tables else None
+        if "VISITS" in tables and "CCDS" in tables:
+            visits, ccds = (_rows(opened, tables[name]) for name in ("VISITS", "CCDS"))
+            fields["inputs"] = _read_inputs(visits, ccds, warps)
+        elif warps is not None:
+            fields["inputs"] = warps
     except (DeepcoaddError, KeyError, TypeError, ValueError) as error:
         _log.warning("%s: parts of the exposure are left out: %s", opened.path, error)
     return fields
+
+
+def _read_inputs(
+    visits: list[dict[str, Any]], ccds: list[dict[str, Any]], warps: Table | None
+) -> CoaddInputs:
+    rings = [json.loads(row.pop("polygon", "null")) for row in ccds]
+    polygons = tuple(
+        None if ring is None else Polygon(tuple((y, x) for y, x in ring)) for ring in rings
+    )
+    tables = record_table(VISIT_COLUMNS, visits), record_table(CCD_COLUMNS, ccds)
+    return CoaddInputs(*tables, polygons, warps=warps)
 
 
 def _rows(opened: Opened, hdu: Hdu) -> list[dict[str, Any]]:
@@ -224,4 +269,7 @@ def _read_json(rows: list[dict[str, Any]]) -> dict[str, Any]:
         fields["photo_calib"] = PhotoCalib(calib["mean"], calib["error"], _field(calib["field"]))
     if "AP_CORR_MAP" in trees:
         fields["ap_corr_map"] = {n: _field(tree) for n, tree in trees["AP_CORR_MAP"].items()}
+    if "COADD_AP_CORR" in trees:
+        means = {n: CoaddField.from_numbers(tree) for n, tree in trees["COADD_AP_CORR"].items()}
+        fields["ap_corr_map"] = {**fields.get("ap_corr_map", {}), **means}
     return fields

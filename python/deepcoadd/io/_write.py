@@ -23,14 +23,15 @@ from deepcoadd.image import Image, MaskedImage
 from deepcoadd.io._atomic import atomic_path, check_output
 from deepcoadd.io._compress import COMPRESSIONS, compress_file
 from deepcoadd.io._out_cards import make_header, plane_cards, primary_cards
-from deepcoadd.io._parts_hdus import part_hdus
+from deepcoadd.io._parts_hdus import part_hdus, table_hdu
 from deepcoadd.mask import Mask
+from deepcoadd.provenance import CoaddInputs
 
 __all__ = ["TileWriter", "write", "writer"]
 
 _BLOCK = 2880
 _CHUNK_BYTES = 1 << 20
-_TABLES = ("PSF", "PARTS", "INPUTS")
+_TABLES = ("PSF", "PARTS", "INPUTS", "VISITS", "CCDS")
 _PLANES = {"IMAGE": np.float32, "MASK": np.int32, "VARIANCE": np.float32}
 _BITPIX = {"u1": 8, "i2": 16, "i4": 32, "i8": 64, "f4": -32, "f8": -64}
 # Unsigned integers are kept as signed ones with an offset.
@@ -92,7 +93,8 @@ class TileWriter:
         quantized: bool = False,
     ) -> None:
         self.box = info.box
-        self.inputs_table = info.inputs if isinstance(info.inputs, Table) else None
+        warps = info.inputs.warps if isinstance(info.inputs, CoaddInputs) else info.inputs
+        self.inputs_table = warps if isinstance(warps, Table) else None
         self.extra_tables: dict[str, Table] = {}
         self._info = info
         self._file = file
@@ -182,18 +184,7 @@ class TileWriter:
             self._file.write(_hdu_bytes(hdu))
         inputs = {} if self.inputs_table is None else {"INPUTS": self.inputs_table}
         for name, table in {**inputs, **self.extra_tables}.items():
-            self._file.write(_hdu_bytes(_table_hdu(table, name)))
-
-
-def _table_hdu(table: Table, name: str) -> fits.BinTableHDU:
-    """Extension HDU of a table; letters that FITS does not know are written as escapes."""
-    plain = table.copy(copy_data=False)
-    for column in table.itercols():
-        if column.dtype.kind == "U":
-            plain[column.name] = np.char.encode(column.data, "ascii", "backslashreplace")
-    hdu = fits.table_to_hdu(plain)
-    hdu.name = name
-    return hdu
+            self._file.write(_hdu_bytes(table_hdu(table, name)))
 
 
 def _check_extra(names: tuple[str, ...], dtypes: Mapping[str, npt.DTypeLike]) -> None:
@@ -246,8 +237,8 @@ def writer(
     provenance : mapping, optional
         Cards ``HIERARCH DEEPCOADD <NAME>``; nested mappings are flattened, lists become JSON.
     inputs_table : Table, optional
-        Table of the inputs; by default `info.inputs`, if that is a table. It can be set on the
-        writer until the block ends.
+        Table of the warps; by default that of `info.inputs`. It can be set on the writer until the
+        block ends.
     extra_images : mapping of str to dtype, optional
         Further images of the same box, by name.
 

@@ -3,6 +3,7 @@
 
 from deepcoadd.psf._base import ModelPsf, Psf, PsfParts
 from deepcoadd.psf._coadd import CoaddPsf, CoaddPsfInput
+from deepcoadd.psf._coadd_field import CoaddField, CoaddFieldInput
 from deepcoadd.psf._functions import Chebyshev2, Polynomial2, SpatialFunction
 from deepcoadd.psf._kernels import (
     FixedKernel,
@@ -26,6 +27,8 @@ from deepcoadd.psf._warped import WarpedPsf
 __all__ = [
     "AffineTransform",
     "Chebyshev2",
+    "CoaddField",
+    "CoaddFieldInput",
     "CoaddPsf",
     "CoaddPsfInput",
     "DoubleGaussianPsf",

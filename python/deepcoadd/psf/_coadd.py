@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -110,7 +111,29 @@ class CoaddPsf(ModelPsf):
         self.inputs = tuple(inputs)
         self.kernel = kernel
         _core.kernel_size(kernel)
-        self._average = _average_position(self.inputs) if average is None else average
+        if average is None:
+            places = [one.transform.forward(*one.psf.average_position) for one in self.inputs]
+            average = _mean_position(self.inputs, places)
+        self._average = average
+
+    @classmethod
+    def of_inputs(cls, inputs: Iterable[CoaddPsfInput], kernel: str = "lanczos3") -> CoaddPsf:
+        """PSF of inputs whose models may know no position of their own.
+
+        Where the average positions of the models lie in no input (a Gaussian stands at (0, 0)),
+        the middles of the boxes of the inputs take their place.
+
+        Raises
+        ------
+        NoDataError
+            There is no input, or not even the middles of the boxes lie in one.
+        """
+        parts = tuple(inputs)
+        try:
+            return cls(parts, kernel)
+        except NoDataError:
+            middles = [one.transform.forward(*one.box.center) for one in parts]
+            return cls(parts, kernel, _mean_position(parts, middles))
 
     @property
     def average_position(self) -> tuple[float, float]:
@@ -169,9 +192,10 @@ def _union(shapes: Sequence[tuple[int, ...]]) -> tuple[int, int]:
     return max(shape[0] for shape in shapes), max(shape[1] for shape in shapes)
 
 
-def _average_position(inputs: Sequence[CoaddPsfInput]) -> tuple[float, float]:
-    """Mean of the average positions of the inputs, such that an input covers it."""
-    places = [one.transform.forward(*one.psf.average_position) for one in inputs]
+def _mean_position(
+    inputs: Sequence[CoaddPsfInput], places: Sequence[tuple[Any, Any]]
+) -> tuple[float, float]:
+    """Weighted mean of a place of each input, such that an input covers it."""
     weights = [one.weight * (1 if one.good_pixels is None else one.good_pixels) for one in inputs]
     order = sorted(range(len(inputs)), key=lambda i: weights[i])
     for n_dropped in range(len(inputs)):
