@@ -60,6 +60,8 @@ from deepcoadd.coadd._safe_clip_options import (
     SafeClipOptions,
 )
 from deepcoadd.coadd._stack import TileWork, stack_tile
+from deepcoadd.coadd._visit_clip import visit_clip
+from deepcoadd.coadd._visit_clip_options import VISIT_CLIP_ASSEMBLE, VisitClipOptions
 
 __all__ = [
     "ARTIFACT_DETECTION",
@@ -70,6 +72,7 @@ __all__ = [
     "TASK_ASSEMBLE",
     "TEMPLATE_ASSEMBLE",
     "TEMPLATE_DETECTION",
+    "VISIT_CLIP_ASSEMBLE",
     "AlternateMask",
     "ArtifactCoadd",
     "ArtifactOptions",
@@ -92,6 +95,7 @@ __all__ = [
     "SkippedInput",
     "StreakFinder",
     "TileWork",
+    "VisitClipOptions",
     "assemble",
     "build_difference_image",
     "build_template",
@@ -117,6 +121,7 @@ __all__ = [
     "read_bright_objects",
     "safe_clip",
     "stack_tile",
+    "visit_clip",
     "widest_psf",
     "with_alternate",
 ]

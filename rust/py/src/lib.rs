@@ -9,6 +9,7 @@ mod error;
 mod interpolate;
 mod linalg;
 mod mask;
+mod reject;
 mod spans;
 mod stats;
 mod warp;
@@ -119,6 +120,21 @@ mod _core {
         use crate::mask::{count_set, count_unmasked, set_and_clear};
         #[pymodule_init]
         fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+            crate::register(m)
+        }
+    }
+
+    /// Each visit against the coadd of the others.
+    #[pymodule]
+    mod reject {
+        #[pymodule_export]
+        use crate::reject::{PyCell, PyOptions, components_by_rule};
+        use pyo3::prelude::*;
+        #[pymodule_init]
+        fn init(m: &Bound<'_, PyModule>) -> PyResult<()> {
+            for (name, bit) in crate::reject::RULES {
+                m.add(name, bit)?;
+            }
             crate::register(m)
         }
     }

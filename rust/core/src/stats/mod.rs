@@ -19,8 +19,10 @@ mod sums;
 mod tally;
 mod weighted;
 
+pub(crate) use network::Network;
 pub use pixel::Pixel;
 pub use props::{ErrorMode, MaskRules, Options, Property, Weighting};
 pub use sample::Summary;
+pub(crate) use select::quantile;
 pub use single::{ImageInput, Measurable, image_statistics};
 pub use stack::{Diagnostics, Outputs, StackInput, Stackable, stack};

@@ -5,7 +5,7 @@ use super::lanes::exchange;
 
 /// Comparisons (i, j), i < j: row i gets the smaller, row j the larger of each lane.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Network {
+pub(crate) struct Network {
     steps: Vec<(u16, u16)>,
 }
 

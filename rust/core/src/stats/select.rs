@@ -20,7 +20,7 @@ pub(crate) fn between(low: f64, high: f64, share: f64) -> f64 {
 }
 
 /// One quantile of the samples, which are reordered. NaN for no sample, or with any NaN in them.
-fn quantile(samples: &mut [f64], fraction: f64) -> f64 {
+pub(crate) fn quantile(samples: &mut [f64], fraction: f64) -> f64 {
     let n = samples.len();
     let (index, share) = position(fraction, n);
     let (_, &mut low, rest) = samples.select_nth_unstable_by(index, f64::total_cmp);

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The passes over the visits of a cell: each finds sources, seeing differences and artifacts anew
+//! from what the one before has left.
+
+use super::cell::{Cell, Epoch};
+use super::compare::{Found, Visit};
+use super::flags::{good, kept};
+use super::plane::{Outside, Shape, dilate, gauss, median, neighbours};
+use super::reference::{Pixels, Residual, against_mean, against_median, odd_pixels};
+use super::seeing::{Sample, Terms, bound_shares, described, fit, terms};
+use super::sky::surface;
+use super::stack::{Layer, Places, Stack, stack};
+use super::tolerance::{Scene, Sources, indices, median_variance};
+use crate::error::Result;
+use crate::par;
+
+/// Steps by which sources are widened.
+const GROWTH: usize = 3;
+/// Pixels around the cell's outer edges, in sigma of the widest PSF.
+const RIM: f64 = 2.5;
+/// Bias of the lower median of an even number n, times n, in noise of one visit.
+const LOWER_BIAS: f32 = 1.2;
+/// How much the peak of a star exceeds its neighbours at most.
+const PEAK: f32 = 1.5;
+/// A pixel takes part in the fit of the seeing if the template exceeds its noise by this factor,
+const FIT_SIGNIFICANCE: f32 = 2.0;
+/// and the noise of a visit by this.
+const FIT_BRIGHTNESS: f32 = 0.3;
+impl Cell {
+    /// One pass: sources and seeing differences from what is left, then new flags.
+    pub fn pass(&mut self) -> Result<()> {
+        if self.epochs.is_empty() || self.shape.area() == 0 {
+            return Ok(());
+        }
+        if self.passes == 0 {
+            self.prepare();
+        }
+        let first = self.passes == 0;
+        let mut stacked = self.stack_all(first);
+        if first {
+            self.rim = self.ends_of_the_template(&stacked.n_good);
+            self.n_good.clone_from(&stacked.n_good);
+        }
+        let template = self.template(&stacked, first);
+        let mut low = self.low(&stacked);
+        let core = self.core(&low, &stacked)?;
+        let inside = dilate(&core, self.shape, GROWTH, false);
+        let before = std::mem::take(&mut self.list);
+        let list = indices(&inside);
+        self.list.clone_from(&list);
+        self.fit_seeing(&template, &core, &stacked.weight)?;
+        let mut template = template;
+        if first {
+            // Again, from a template of one seeing.
+            self.restack(&mut stacked, &list, true);
+            template = (0..template.len()).map(|p| stacked.median(p)).collect();
+            low = self.low(&stacked);
+            self.fit_seeing(&template, &core, &stacked.weight)?;
+        }
+        self.restore(&mut stacked, &before, &inside, first);
+        self.restack(&mut stacked, &list, first);
+        self.judge(&stacked, &template, &low, inside, first)?;
+        self.passes += 1;
+        Ok(())
+    }
+
+    /// Weights, noise, widths; takes the sky offsets out.
+    fn prepare(&mut self) {
+        let mut noises = Vec::new();
+        for epoch in &mut self.epochs {
+            let variance = median_variance(&epoch.v, &epoch.state).unwrap_or(1.0);
+            epoch.weight = 1.0 / variance;
+            noises.push(variance.sqrt());
+        }
+        self.noise = median(&mut noises) as f32;
+        let mut sigmas: Vec<f64> = self.epochs.iter().map(|e| e.sigma).collect();
+        self.sigma = median(&mut sigmas);
+        let weights: f64 = self.epochs.iter().map(|e| e.weight).sum();
+        let squares = self.epochs.iter().map(|e| e.weight * e.sigma * e.sigma);
+        self.variance_t = squares.sum::<f64>() / weights;
+        let stacked = self.stack_all(true);
+        let shape = self.shape;
+        let (mesh, most) = (self.options.mesh, self.options.mesh_most);
+        par::map(self.epochs.iter_mut().collect(), |epoch: &mut Epoch| {
+            let differences: Vec<f32> = epoch
+                .y
+                .iter()
+                .enumerate()
+                .map(|(p, y)| y - stacked.median(p))
+                .collect();
+            let usable = |p: usize| good(epoch.state[p]) && stacked.n[p] > 1.5;
+            let most = most / epoch.weight.sqrt();
+            let sky = surface(&differences, usable, shape, mesh, most);
+            for ((y, &state), sky) in epoch.y.iter_mut().zip(&epoch.state).zip(sky) {
+                *y -= if good(state) { sky } else { 0.0 };
+            }
+        });
+    }
+
+    /// Stack of all pixels; without the seeing differences of the last pass at its sources.
+    fn stack_all(&self, plain: bool) -> Stack {
+        let mut all = stack(&self.layers(), Places::All(self.shape.area()), plain);
+        self.restack(&mut all, &self.list, plain);
+        all
+    }
+
+    /// Stacks the sources again, with the seeing differences of now.
+    fn restack(&self, stacked: &mut Stack, list: &[u32], plain: bool) {
+        if !list.is_empty() {
+            stacked.put(list, &stack(&self.layers(), Places::List(list), plain));
+        }
+    }
+
+    /// Stacks those pixels again, as they are, that were in a source before and are in none now.
+    fn restore(&self, stacked: &mut Stack, before: &[u32], inside: &[bool], plain: bool) {
+        let left: Vec<u32> = before
+            .iter()
+            .copied()
+            .filter(|&p| !inside[p as usize])
+            .collect();
+        let nothing = vec![0.0; left.len()];
+        let layers: Vec<Layer> = self
+            .layers()
+            .into_iter()
+            .map(|layer| Layer {
+                shift: &nothing,
+                ..layer
+            })
+            .collect();
+        if !left.is_empty() {
+            stacked.put(&left, &stack(&layers, Places::List(&left), plain));
+        }
+    }
+
+    /// Rims of the box, and of pixels that no visit sees.
+    fn ends_of_the_template(&self, n_good: &[f32]) -> Vec<bool> {
+        let widest = self.epochs.iter().map(|e| e.sigma).fold(0.0, f64::max);
+        let reach = (RIM * widest + 0.5) as usize;
+        let unseen: Vec<bool> = n_good.iter().map(|&n| n < 0.5).collect();
+        let mut rim = dilate(&unseen, self.shape, reach, true);
+        let Shape { ny, nx } = self.shape;
+        for (p, flag) in rim.iter_mut().enumerate() {
+            let (y, x) = (p / nx, p % nx);
+            let near = [y, ny - 1 - y, x, nx - 1 - x];
+            *flag |= near
+                .iter()
+                .zip(&self.ends)
+                .any(|(&d, &end)| end && d < reach);
+        }
+        rim
+    }
+
+    /// Median at first, then the weighted mean; the lowest value where all are flagged.
+    fn template(&self, stacked: &Stack, first: bool) -> Vec<f32> {
+        let at = |p: usize| {
+            if first {
+                stacked.median(p)
+            } else if stacked.n[p] > 0.5 {
+                (stacked.sum[p] / stacked.weight[p]) as f32
+            } else if stacked.n_good[p] > 0.5 {
+                stacked.lowest[0][p]
+            } else {
+                0.0
+            }
+        };
+        (0..self.shape.area()).map(at).collect()
+    }
+
+    /// Lower median without the bias of its rank: light that half of the visits see does not lift
+    /// it.
+    fn low(&self, stacked: &Stack) -> Vec<f32> {
+        let at = |p: usize| {
+            let n = stacked.n[p];
+            if n < 0.5 {
+                return 0.0;
+            }
+            let one = (f64::from(n) / stacked.weight[p]).sqrt() as f32;
+            // Of two, the lower one is all there is against an artifact: it is not corrected.
+            let even = n > 2.5 && (n as u32).is_multiple_of(2);
+            stacked.ranks[1][p] + if even { LOWER_BIAS / n * one } else { 0.0 }
+        };
+        let mut low: Vec<f32> = (0..self.shape.area()).map(at).collect();
+        // A cosmic ray where one visit alone sees the sky is no star if its neighbours say so.
+        let mut held = Vec::new();
+        for p in (0..low.len()).filter(|&p| stacked.n_good[p] == 1.0) {
+            let mut most = f32::NEG_INFINITY;
+            neighbours(p, self.shape, |q| {
+                most = most.max(if stacked.n_good[q] > 1.5 {
+                    low[q]
+                } else {
+                    most
+                });
+            });
+            let limit = PEAK * most.max(0.0) + self.noise;
+            if most > f32::NEG_INFINITY && low[p] > limit {
+                held.push((p, limit));
+            }
+        }
+        for (p, limit) in held {
+            low[p] = limit;
+        }
+        low
+    }
+
+    /// Pixels where the smoothed sky is significant.
+    fn core(&self, low: &[f32], stacked: &Stack) -> Result<Vec<bool>> {
+        let smooth = gauss(low, self.shape, self.sigma, Outside::Nearest)?;
+        let spread = (4.0 * std::f64::consts::PI).sqrt() * self.sigma;
+        let limit = self.options.source / spread;
+        let is_source = |p: usize| {
+            let weight = stacked.weight[p];
+            weight > 0.0 && f64::from(smooth[p]) > limit / weight.sqrt()
+        };
+        Ok((0..low.len()).map(is_source).collect())
+    }
+
+    /// Fits the seeing difference of each visit, and keeps it at the sources.
+    fn fit_seeing(&mut self, template: &[f32], core: &[bool], weight: &[f64]) -> Result<()> {
+        let list = &self.list;
+        let shapes: Vec<Terms> = terms(template, self.shape, list)?;
+        let least = FIT_BRIGHTNESS * self.noise;
+        let used: Vec<usize> = (0..list.len())
+            .filter(|&k| {
+                let p = list[k] as usize;
+                let noise = (1.0 / weight[p]).sqrt() as f32;
+                core[p] && template[p] > least && template[p] > FIT_SIGNIFICANCE * noise
+            })
+            .collect();
+        par::map(self.epochs.iter_mut().collect(), |epoch: &mut Epoch| {
+            let kept_ones = used
+                .iter()
+                .filter(|&&k| kept(epoch.state[list[k] as usize]));
+            let samples: Vec<Sample> = kept_ones
+                .map(|&k| {
+                    let p = list[k] as usize;
+                    Sample {
+                        terms: shapes[k],
+                        difference: epoch.y[p] - template[p],
+                        variance: epoch.v[p],
+                        flux: template[p],
+                    }
+                })
+                .collect();
+            let found = fit(&samples);
+            epoch.shift = shapes
+                .iter()
+                .map(|terms| described(&found, terms))
+                .collect();
+        });
+        Ok(())
+    }
+
+    /// Weighted mean over the visits of the seeing differences, at the sources.
+    fn mean_shift(&self) -> Vec<f32> {
+        let mut sums = vec![(0.0, 0.0); self.list.len()];
+        for epoch in &self.epochs {
+            for ((sum, &p), &shift) in sums.iter_mut().zip(&self.list).zip(&epoch.shift) {
+                if good(epoch.state[p as usize]) {
+                    sum.0 += epoch.weight * f64::from(shift);
+                    sum.1 += epoch.weight;
+                }
+            }
+        }
+        let mean = |(sum, weight): (f64, f64)| if weight > 0.0 { sum / weight } else { 0.0 };
+        sums.into_iter().map(|sum| mean(sum) as f32).collect()
+    }
+
+    /// New flags of all visits.
+    fn judge(
+        &mut self,
+        stacked: &Stack,
+        template: &[f32],
+        low: &[f32],
+        inside: Vec<bool>,
+        first: bool,
+    ) -> Result<()> {
+        let scene = Scene {
+            shape: self.shape,
+            template,
+            low,
+            noise: self.noise,
+            sigma: self.sigma,
+            rim: &self.rim,
+            n_good: &self.n_good,
+            n_visits: self.epochs.len(),
+        };
+        let mut sources = Sources::new(inside, &scene, &self.options)?;
+        sources.measure_ranges(&scene, &self.layers(), &self.options);
+        let odd = if first {
+            Vec::new()
+        } else {
+            odd_pixels(stacked, self.options.odd)
+        };
+        let mean = self.mean_shift();
+        let found: Result<Vec<Found>> = par::map(self.epochs.iter().collect(), |epoch: &Epoch| {
+            self.compare(
+                epoch,
+                stacked,
+                (&scene, &sources, &mean),
+                if first { None } else { Some(&odd) },
+            )
+        })
+        .into_iter()
+        .collect();
+        self.settle(stacked, found?);
+        Ok(())
+    }
+
+    /// New flags of one visit. Without `odd` it is compared with the median of the others.
+    fn compare(
+        &self,
+        epoch: &Epoch,
+        stacked: &Stack,
+        (scene, sources, mean): (&Scene, &Sources, &[f32]),
+        odd: Option<&Vec<u32>>,
+    ) -> Result<Found> {
+        let mut y = epoch.y.clone();
+        for (&p, shift) in sources.list.iter().zip(&epoch.shift) {
+            y[p as usize] -= shift;
+        }
+        let pixels = Pixels {
+            y: &y,
+            v: &epoch.v,
+            state: &epoch.state,
+            weight: epoch.weight,
+        };
+        let residual = match odd {
+            None => against_median(&pixels, stacked),
+            Some(odd) => against_mean(&pixels, stacked, odd),
+        };
+        let tolerance = self.tolerance(epoch, &residual, (scene, sources, mean));
+        let visit = Visit {
+            shape: self.shape,
+            sources,
+            tolerance: &tolerance,
+            y: &y,
+            v: &epoch.v,
+            lowest: [&stacked.lowest[0], &stacked.lowest[1]],
+            n_good: &stacked.n_good,
+            sigma: epoch.sigma,
+        };
+        visit.find(residual, &self.options)
+    }
+
+    /// Tolerance of one visit at the sources.
+    fn tolerance(
+        &self,
+        epoch: &Epoch,
+        residual: &Residual,
+        (scene, sources, mean): (&Scene, &Sources, &[f32]),
+    ) -> Vec<f32> {
+        let options = &self.options;
+        let share = sources.share(&residual.value, &residual.noise, scene, options);
+        let shares = bound_shares(epoch.sigma, self.variance_t);
+        let mut plane = vec![0.0; self.shape.area()];
+        let seeing = sources.seeing(&shares, (&epoch.shift, mean), self.shape, &mut plane);
+        let (by_seeing, by_spread) = (
+            options.seeing_tolerance as f32,
+            options.spread_tolerance as f32,
+        );
+        let at = |k: usize| {
+            let noise = epoch.v[sources.list[k] as usize].sqrt();
+            let spread = (sources.range[k] - 3.0 * noise).max(0.0);
+            share * sources.change[k] + by_seeing * seeing[k] + by_spread * spread + sources.rim[k]
+        };
+        (0..sources.list.len()).map(at).collect()
+    }
+}
