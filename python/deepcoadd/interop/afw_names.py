@@ -157,6 +157,8 @@ GETTERS: Mapping[str, Mapping[str, str]] = {
         "getShape": "spans.moments",
     },
     "FootprintSet": {"getFootprints": "footprints", "getRegion": "region"},
+    "Background": {"getImageBBox": "box", "getStatsImage": "statistics"},
+    "BackgroundList": {},
 }
 
 METHODS: Mapping[str, Mapping[str, str]] = {
@@ -171,6 +173,8 @@ METHODS: Mapping[str, Mapping[str, str]] = {
     },
     "Footprint": {"clipTo": "clipped_to", "dilate": "dilated", "erode": "eroded"},
     "FootprintSet": {"setMask": "set_mask"},
+    "Background": {"getImage": "image", "getImageF": "image"},
+    "BackgroundList": {"getImage": "image"},
 }
 
 
@@ -341,3 +345,15 @@ class FootprintSetNames:
 
     __slots__ = ()
     locals().update(_mixin("FootprintSet"))
+
+
+class BackgroundNames:
+    """Getters of `deepcoadd.background.BackgroundModel`."""
+
+    locals().update(_mixin("Background"))
+
+
+class BackgroundListNames:
+    """Getters of `deepcoadd.background.BackgroundList`."""
+
+    locals().update(_mixin("BackgroundList"))

@@ -3,6 +3,7 @@
 
 from deepcoadd.io._archive import MissingPart
 from deepcoadd.io._atomic import atomic_path
+from deepcoadd.io._background_list import read_background_list, write_background_list
 from deepcoadd.io._describe import FileDescription, HduDescription, describe, image_hdus
 from deepcoadd.io._handles import FitsRef, open_warp, open_warps, read
 from deepcoadd.io._mask_maps import MaskMap, mask_maps
@@ -30,10 +31,12 @@ __all__ = [
     "open_warp",
     "open_warps",
     "read",
+    "read_background_list",
     "read_background_planes",
     "read_image",
     "read_mask",
     "register_format",
     "write",
+    "write_background_list",
     "writer",
 ]

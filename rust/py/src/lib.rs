@@ -62,7 +62,9 @@ mod _core {
     #[pymodule]
     mod background {
         #[pymodule_export]
-        use crate::background::{bin_statistics, edges, render};
+        use crate::background::{
+            bin_image, bin_statistics, cell_statistics, chebyshev, edges, fill, interpolate, render,
+        };
         #[pymodule_init]
         fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
             crate::register(m)

@@ -4,7 +4,17 @@
 //! The formulas stand in `docs/algorithms/background.md`.
 
 mod bins;
-mod spline;
+mod block;
+mod cells;
+mod chebyshev;
+mod curve;
+mod fill;
+mod render;
 
 pub use bins::{bin_statistics, centres, edges};
-pub use spline::{Curve, Style, render};
+pub use block::{Planes, bin_image};
+pub use cells::{Cell, CellStatistics, cell_statistics, paired_statistics};
+pub use chebyshev::chebyshev;
+pub use curve::{Curve, Edge, Style};
+pub use fill::{fill_along_lines, inpaint};
+pub use render::{Blend, Pen, Rule, Surface, render};
