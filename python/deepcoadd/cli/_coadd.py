@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -27,7 +27,7 @@ from deepcoadd.cli._options import (
 from deepcoadd.cli._settings import Text
 from deepcoadd.cli._sizes import format_size
 from deepcoadd.cli._terminal import Terminal
-from deepcoadd.coadd import MAPS, AssembleOptions
+from deepcoadd.coadd import MAPS, AssembleOptions, SelectKind
 
 __all__ = ["command"]
 
@@ -61,6 +61,7 @@ Examples:
   deepcoadd coadd visit-*.fits -o coadd.fits --decisions artifacts.csv --report report
   deepcoadd coadd visit-*.fits --matched matched-*.fits -o coadd.fits
   deepcoadd coadd visit-*.fits -o coadd.fits --method mean --maps depth,weight
+  deepcoadd coadd visit-*.fits -o coadd.fits --select best-seeing -c select.seeing.n_visits_max=5
   deepcoadd coadd ccd*.fits -o coadd.fits --weight '{{stem}}.weight.fits' --unit adu
   deepcoadd coadd ccd*.fits -o coadd.fits --noise estimate --unit none
   deepcoadd coadd stamps.fits -o coadd.fits --epochs image,weight --unit none
@@ -82,6 +83,25 @@ def _method_options(command: Any) -> Any:
             metavar="PIXELS",
             help="Width of the PSF that artifacts are looked for with; needed when no input has a "
             "PSF.  [default: that of the inputs]",
+        ),
+        click.option(
+            "--select",
+            type=click.Choice(list(get_args(SelectKind))),
+            help="Combine some of the inputs only: those that overlap --region (wcs), have a good "
+            "PSF (psf), or belong to the visits in the best seeing, so many (best-seeing) or a "
+            "part (seeing-quantile). Limits are settings: -c select.seeing.n_visits_max=5.  "
+            "[default: all]",
+        ),
+        click.option(
+            "--region",
+            metavar="RA,DEC,...",
+            help="Corners of the part of the sky that selected inputs overlap, degrees.",
+        ),
+        click.option(
+            "--summary",
+            metavar="FILE",
+            help="Table of visits (FITS, ECSV, CSV) to select by, with the columns of Rubin visit "
+            "summaries.  [default: what the inputs tell]",
         ),
         click.option(
             "--bad-planes",
@@ -187,5 +207,7 @@ def _as_settings(flags: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in flags.items()
         if value is not None
     }
+    if "select" in given:
+        given["select"] = {"kind": given["select"]}
     nested = {name: given.pop(name) for name in INPUT_FLAGS if name in given}
     return {**given, "input": nested}

@@ -10,12 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from astropy.table import Table
+
 from deepcoadd.cli._config import CoaddConfig
 from deepcoadd.cli._inputs import open_inputs
 from deepcoadd.cli._matched import Pairs, open_matched
 from deepcoadd.cli._memory import peak_memory
 from deepcoadd.cli._methods import finding_methods
 from deepcoadd.cli._product import Product, make_coadd
+from deepcoadd.cli._selection import SELECTION_HEAD, chosen, selection_rows
 from deepcoadd.cli._sizes import format_size
 from deepcoadd.cli._summary import number, print_facts, print_rows
 from deepcoadd.cli._terminal import Terminal
@@ -89,7 +92,7 @@ class CoaddRun:
         viewer = self._quick_look()
         self._check_artifacts(self.config)
         self._check_matched()
-        inputs = self._opened(files)
+        inputs = chosen(self._opened(files), self.config.run)
         config = self._method_for(inputs)
         self._check_decisions([*files, *self.matched])
         truths = None if self.truth is None else truth_files(self.truth, inputs.refs)
@@ -102,9 +105,12 @@ class CoaddRun:
                 overwrite=self.overwrite,
                 progress=progress,
                 matched=inputs.matched,
+                tables={} if inputs.selection is None else {"SELECTION": inputs.selection},
                 viewer=viewer,
             )
             summary = _summary(self.output, product, config)
+            if inputs.selection is not None:
+                summary["inputs selected"] = _selected(inputs.selection, config)
             counts: list[tuple[str, ...]] = []
             if isinstance(product.result, ArtifactCoadd):
                 _warn_of_one_footprint(product.result, config)
@@ -123,10 +129,11 @@ class CoaddRun:
                     summary,
                     decisions=self.decisions,
                     truth=counts,
+                    selection=inputs.selection,
                     overwrite=self.overwrite,
                     progress=progress,
                 )
-        _print(self.terminal, product, summary, counts)
+        _print(self.terminal, product, summary, counts, inputs.selection)
 
     def _opened(self, files: Sequence[str]) -> Pairs:
         """The inputs, with their PSF-matched versions if there are."""
@@ -243,6 +250,11 @@ def _summary(output: Path, product: Product, config: CoaddConfig) -> dict[str, s
     return facts
 
 
+def _selected(table: Table, config: CoaddConfig) -> str:
+    """How many inputs were selected."""
+    return f"{int(table['kept'].sum())} of {len(table)}, by {config.run.select.kind}"
+
+
 def _warn_of_one_footprint(result: ArtifactCoadd, config: CoaddConfig) -> None:
     """Say when footprints have run together, so that no input can be told from another."""
     largest = max(result.decisions["area"], default=0) / result.box.area
@@ -272,10 +284,14 @@ def _print(
     product: Product,
     summary: Mapping[str, str],
     truth: Sequence[tuple[str, ...]],
+    selection: Table | None,
 ) -> None:
     if terminal.quiet:
         return
     print_facts(terminal.stdout, summary)
+    if selection is not None:
+        terminal.stdout.print()
+        print_rows(terminal.stdout, SELECTION_HEAD, selection_rows(selection))
     if truth:
         terminal.stdout.print()
         print_rows(terminal.stdout, TRUTH_HEAD, truth)

@@ -21,7 +21,7 @@ from deepcoadd.cli._settings import (
     updated,
 )
 from deepcoadd.cli._toml import to_toml
-from deepcoadd.coadd import AssembleOptions
+from deepcoadd.coadd import AssembleOptions, SelectOptions
 from deepcoadd.errors import OptionError
 
 __all__ = ["CoaddConfig", "RunOptions", "coadd_config"]
@@ -47,6 +47,13 @@ class RunOptions:
         ds9 region file of objects to mask.
     psf_sigma : float, optional
         Width [pixel] of the PSF that artifacts are looked for with; by default that of the inputs.
+    region : sequence of float
+        RA,DEC,RA,DEC,... of corners, degrees: part of the sky that selected exposures overlap.
+    summary : str, optional
+        Table file (FITS, ECSV, CSV) with a row for each visit, or each detector of each visit, to
+        select by; by default what the headers and PSFs of the inputs tell.
+    select : SelectOptions
+        Which of the inputs are combined.
     input : InputOptions
         How input files are read.
     """
@@ -55,6 +62,9 @@ class RunOptions:
     compression: Literal["none", "lossless", "rice16"] = "none"
     bright_objects: str | None = None
     psf_sigma: float | None = None
+    region: tuple[float, ...] = ()
+    summary: str | None = None
+    select: SelectOptions = field(default_factory=SelectOptions)
     input: InputOptions = field(default_factory=InputOptions)
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from astropy.table import Table
 
 from deepcoadd.cli._inputs import InputOptions, open_inputs
 from deepcoadd.coadd import SkippedInput, pair_matched
@@ -53,16 +54,19 @@ class Pairs:
     Parameters
     ----------
     refs : list of WarpRef
-        Inputs that have one.
+        Inputs that have one; all of them where no PSF-matched ones were given.
     matched : list of WarpRef
-        That of each of them.
+        That of each of them; empty where none were given.
     skipped : list of SkippedInput
-        Inputs without one, and matched exposures that cannot be read, with reasons.
+        Inputs without one, and exposures that cannot be read, with reasons.
+    selection : Table, optional
+        Which inputs were selected, and why others were not.
     """
 
     refs: list[WarpRef]
     matched: list[WarpRef]
     skipped: list[SkippedInput]
+    selection: Table | None = None
 
 
 def open_matched(

@@ -91,6 +91,7 @@ def make_coadd(
     overwrite: bool,
     progress: ProgressCallback,
     matched: Sequence[WarpRef] = (),
+    tables: Mapping[str, Table] | None = None,
     viewer: TileViewer | None = None,
 ) -> Product:
     """Coadd some exposures and write the result.
@@ -111,6 +112,8 @@ def make_coadd(
         Is told how far the work is.
     matched : sequence of WarpRef
         PSF-matched version of each exposure, where there are.
+    tables : mapping of str to Table, optional
+        Further tables to write.
     viewer : TileViewer, optional
         Is shown the coadd in the making.
 
@@ -130,7 +133,9 @@ def make_coadd(
     if viewer is not None:
         viewer.begin(plan.box)
     partners = [matched[record.index] for record in plan.records] if matched else []
-    job = _Job(output, plan, partners, config, objects, overwrite, progress, viewer)
+    job = _Job(
+        output, plan, partners, config, objects, dict(tables or {}), overwrite, progress, viewer
+    )
     result = job.by_tiles() if by_tiles else job.in_memory()
     skipped = [*unreadable, *result.skipped]
     if result.planes is not None:
@@ -176,6 +181,7 @@ class _Job:
     matched: Sequence[WarpRef]
     config: CoaddConfig
     bright_objects: list[BrightObject] | None
+    tables: dict[str, Table]
     overwrite: bool
     progress: ProgressCallback
     viewer: TileViewer | None
@@ -196,7 +202,7 @@ class _Job:
             result.exposure,
             inputs_table=result.table(),
             extra_images=_extra_images(whole),
-            extra_tables=_extra_tables(result),
+            extra_tables={**_extra_tables(result), **self.tables},
             **self._how_to_write(),
         )
         return result
@@ -224,6 +230,7 @@ class _Job:
                 error.add_note("a --max-memory above the size of the coadd also helps")
                 raise
             tiles.inputs_table = result.table()
+            tiles.extra_tables.update(self.tables)
         return result
 
     def _without_artifacts(self, how: ArtifactMethod) -> ArtifactCoadd:

@@ -14,11 +14,13 @@ from urllib.parse import quote
 import matplotlib
 import numpy as np
 from astropy import __version__ as astropy_version
+from astropy.table import Table
 
 from deepcoadd import __version__
 from deepcoadd.cli._config import CoaddConfig
 from deepcoadd.cli._methods import METHODS
 from deepcoadd.cli._product import Product
+from deepcoadd.cli._selection import SELECTION_HEAD, selection_rows
 from deepcoadd.cli._summary import number
 from deepcoadd.cli._terminal import ProgressCallback
 from deepcoadd.cli._truth import TRUTH_HEAD
@@ -77,6 +79,7 @@ class QuickLook:
         *,
         decisions: Path | None = None,
         truth: Sequence[tuple[str, ...]] = (),
+        selection: Table | None = None,
         overwrite: bool,
         progress: ProgressCallback,
     ) -> Path:
@@ -84,7 +87,8 @@ class QuickLook:
 
         Reads the inputs once more for their small pictures and, unless the coadd is a plain mean
         itself, for the mean that it is compared with. `decisions` is the CSV file of artifacts, if
-        there is one; `truth` holds the rows of the comparison with the truth.
+        there is one; `truth` holds the rows of the comparison with the truth, `selection` those
+        of the choice of inputs.
         """
         result = product.result
         mean = None
@@ -101,7 +105,7 @@ class QuickLook:
             maps=previews,
             inputs=_inputs(result, refs, progress),
             skipped=[(item.name, item.reason) for item in product.skipped],
-            tables=_tables(result, folder, decisions, truth),
+            tables=[*_selection(selection), *_tables(result, folder, decisions, truth)],
             summary=summary,
             settings=config.to_toml(),
             versions={
@@ -158,6 +162,13 @@ def _moved_back(spans: SpanSet, record: InputRecord) -> SpanSet:
     """Pixels of a coadd in the frame of one of its inputs."""
     y, x = record.shift
     return spans.shifted_by(y=-y, x=-x)
+
+
+def _selection(table: Table | None) -> list[ReportTable]:
+    """Table of the choice of inputs, if one was made."""
+    if table is None:
+        return []
+    return [ReportTable("Selection of the inputs", SELECTION_HEAD, selection_rows(table))]
 
 
 def _tables(

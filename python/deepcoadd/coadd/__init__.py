@@ -59,7 +59,10 @@ from deepcoadd.coadd._safe_clip_options import (
     SAFE_CLIP_DETECTION,
     SafeClipOptions,
 )
+from deepcoadd.coadd._select import Selection, select
+from deepcoadd.coadd._select_options import PsfLimits, SeeingOptions, SelectKind, SelectOptions
 from deepcoadd.coadd._stack import TileWork, stack_tile
+from deepcoadd.coadd._summarize import summarize
 from deepcoadd.coadd._visit_clip import visit_clip
 from deepcoadd.coadd._visit_clip_options import VISIT_CLIP_ASSEMBLE, VisitClipOptions
 
@@ -91,7 +94,12 @@ __all__ = [
     "InputRecord",
     "Judgement",
     "MaskRules",
+    "PsfLimits",
     "SafeClipOptions",
+    "SeeingOptions",
+    "SelectKind",
+    "SelectOptions",
+    "Selection",
     "SkippedInput",
     "StreakFinder",
     "TileWork",
@@ -120,7 +128,9 @@ __all__ = [
     "prepare",
     "read_bright_objects",
     "safe_clip",
+    "select",
     "stack_tile",
+    "summarize",
     "visit_clip",
     "widest_psf",
     "with_alternate",
