@@ -17,6 +17,7 @@ from tests.unit.test_compare_warp import BOX, SQUARE, with_squares
 import deepcoadd
 from deepcoadd import Exposure
 from deepcoadd.coadd import ArtifactOptions, CompareWarpOptions, compare_warp
+from deepcoadd.polygon import Polygon
 from deepcoadd.refs import ExposureRef
 from deepcoadd.spans import Footprint, FootprintSet, SpanSet
 
@@ -269,3 +270,65 @@ def test_quantum_reads_both_kinds_and_writes_the_coadd(template_too: bool) -> No
     graph = PipelineGraph()
     graph.add_task("compare", CompareWarpAssembleCoaddTask, config)
     assert ("templateCoadd" in graph.tasks["compare"].outputs) == template_too
+
+
+def test_masks_of_artifacts_for_every_visit() -> None:
+    inputs = warps(5, 1)
+    plain = run_of(task_of(), inputs)
+    assert not hasattr(plain, "artifactMasks")
+    result = run_of(task_of(doWriteArtifactMasks=True), inputs, inputs[:4])
+    assert len(result.artifactMasks) == 5
+    for mask, found in zip(result.artifactMasks, result.altMaskList, strict=True):
+        assert mask.box == BOX
+        for plane in ("CLIPPED", "NO_DATA", "EDGE"):
+            due = np.zeros(BOX.shape, bool)
+            for spans in found[plane]:
+                due |= spans.as_array(BOX)
+            assert_array_equal(mask.has(plane), due, err_msg=plane)
+    assert result.artifactMasks[0].has("CLIPPED").sum() > 900
+    assert result.artifactMasks[4].has("NO_DATA").all()
+
+
+def test_a_quantum_writes_the_masks_in_the_order_of_its_outputs() -> None:
+    outputs: list[Any] = []
+    inputs = warps(5, 1)
+    handles = [ExposureRef(one, {"visit": 100 + k}) for k, one in enumerate(inputs)]
+    butler = SimpleNamespace(
+        resources=SimpleNamespace(num_cores=1, max_mem=None),
+        quantum=SimpleNamespace(dataId={"tract": 3, "patch": 5}),
+        get=lambda refs: {"inputWarps": handles, "psfMatchedWarps": handles[::-1]},
+        put=lambda result, refs: outputs.append(result),
+    )
+    visits = [103, 100, 999]  # the last one was skipped, say
+    ids = [SimpleNamespace(dataId=SimpleNamespace(mapping={"visit": v})) for v in visits]
+    config = CompareWarpAssembleCoaddConfig()
+    config.doWriteArtifactMasks = True
+    config.validate()
+    try:
+        CompareWarpAssembleCoaddTask(config=config).runQuantum(
+            butler, None, SimpleNamespace(artifactMasks=ids)
+        )
+    finally:
+        deepcoadd.set_num_threads(0)
+    masks = outputs[0].artifactMasks
+    assert [bool(mask.has("CLIPPED").any()) for mask in masks] == [False, True, False]
+    assert [bool(mask.has("NO_DATA").all()) for mask in masks] == [False, False, True]
+
+
+def test_masks_of_artifacts_are_an_output_on_request() -> None:
+    for wanted in (False, True):
+        config = CompareWarpAssembleCoaddConfig()
+        config.doWriteArtifactMasks = wanted
+        graph = PipelineGraph()
+        graph.add_task("compare", CompareWarpAssembleCoaddTask, config)
+        assert ("artifactMasks" in graph.tasks["compare"].outputs) == wanted
+
+
+def test_the_coadd_of_the_task_holds_within_the_polygons_of_matched_warps() -> None:
+    inputs = warps(5, 0)
+    inner = Polygon.from_box(BOX.dilated_by(-7))
+    matched = [Exposure(one.masked_image, replace(one.info, valid_polygon=inner)) for one in inputs]
+    info = run_of(task_of(), inputs, matched).coaddExposure.info
+    y, x = BOX.center
+    assert len(info.psf.inputs_at(y=y, x=x)) == 5
+    assert info.psf.inputs_at(y=BOX.y.min + 3, x=x) == []

@@ -42,6 +42,7 @@ from deepcoadd.coadd._input import CoaddInput, pixels_at
 from deepcoadd.coadd._matched import pair_matched
 from deepcoadd.coadd._metadata import widest_psf
 from deepcoadd.coadd._options import MAPS, TASK_ASSEMBLE, AssembleOptions
+from deepcoadd.coadd._polygons import with_valid_polygons
 from deepcoadd.coadd._prepare import CoaddPlan, prepare
 from deepcoadd.coadd._result import CoaddResult, InputRecord, SkippedInput
 from deepcoadd.coadd._rules import MaskRules, flag_inexact_psf
@@ -134,4 +135,5 @@ __all__ = [
     "visit_clip",
     "widest_psf",
     "with_alternate",
+    "with_valid_polygons",
 ]

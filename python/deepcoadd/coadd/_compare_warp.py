@@ -23,6 +23,7 @@ from deepcoadd.coadd._decisions import ArtifactCoadd, decision_table, input_labe
 from deepcoadd.coadd._find_artifacts import Artifacts, StreakFinder, find_artifacts
 from deepcoadd.coadd._matched import pair_matched, plan_of_matched
 from deepcoadd.coadd._metadata import widest_psf
+from deepcoadd.coadd._polygons import with_valid_polygons
 from deepcoadd.coadd._prepare import CoaddPlan, Progress, prepare
 from deepcoadd.coadd._stack import TileWork, stack_tile
 from deepcoadd.errors import NoDataError
@@ -87,9 +88,10 @@ def compare_warp(
     Returns
     -------
     ArtifactCoadd
-        CLIPPED and INEXACT_PSF are set where an input was left out as an artifact, SENSOR_EDGE
-        and INEXACT_PSF where a matched warp has EDGE. ``artifact_masks`` holds CLIPPED, NO_DATA
-        and EDGE. ``difference`` is None.
+        Its PSF, aperture corrections and table of detectors hold within the valid polygons of the
+        matched warps. CLIPPED and INEXACT_PSF are set where an input was left out as an artifact,
+        SENSOR_EDGE and INEXACT_PSF where a matched warp has EDGE. ``artifact_masks`` holds
+        CLIPPED, NO_DATA and EDGE. ``difference`` is None.
 
     Raises
     ------
@@ -124,6 +126,7 @@ def compare_warp(
             progress=progress,
         )
         partners = [paired[record.index] for record in plan.records]
+    plan = with_valid_polygons(plan, partners)
     still = plan_of_matched(plan, partners, options.template, progress)
     template = build_template(still, progress=progress)
     found = find_artifacts(

@@ -11,6 +11,7 @@ from lsst.pipe.base import NoWorkFound, Struct
 
 from deepcoadd.coadd import (
     ArtifactSteps,
+    CoaddPlan,
     StreakFinder,
     decision_table,
     filter_artifacts,
@@ -21,10 +22,12 @@ from deepcoadd.coadd import (
     pair_matched,
     prefilter_artifacts,
     widest_psf,
+    with_valid_polygons,
 )
 from deepcoadd.detection import detect
 from deepcoadd.errors import NoDataError, TooManyMaskedPixelsError
 from deepcoadd.exposure import Exposure
+from deepcoadd.geometry import Box
 from deepcoadd.image import Image, MaskedImage
 from deepcoadd.interop.afw import as_exposure
 from deepcoadd.mask import DEFAULT_PLANES, Mask
@@ -67,6 +70,21 @@ class CompareWarpAssembleCoaddTask(AssembleCoaddTask):
         if self.config.doScaleWarpVariance:
             self.makeSubtask("scaleWarpVariance")
         self.maskStreaks: StreakFinder | None = None
+        self._partners: dict[int, WarpRef | None] = {}
+        self._maskIds: list[Any] | None = None
+
+    def runQuantum(self, butlerQC: Any, inputRefs: Any, outputRefs: Any) -> None:
+        """Read the inputs of one quantum, assemble, write.
+
+        With doWriteArtifactMasks every visit of the quantum gets a mask, in the order that the
+        outputs have.
+        """
+        wanted = getattr(outputRefs, "artifactMasks", None)
+        self._maskIds = None if wanted is None else [dict(ref.dataId.mapping) for ref in wanted]
+        try:
+            super().runQuantum(butlerQC, inputRefs, outputRefs)
+        finally:
+            self._maskIds = None
 
     def makeSupplementaryData(self, butlerQC: Any, inputRefs: Any, outputRefs: Any) -> Struct:
         """Make the template from the PSF-matched warps of a quantum.
@@ -160,7 +178,8 @@ class CompareWarpAssembleCoaddTask(AssembleCoaddTask):
         Struct
             Members of `AssembleCoaddTask.run`; ``altMaskList``: for each warp given ``{"CLIPPED":
             [SpanSet, ...], "NO_DATA": [...], "EDGE": [...]}``; ``decisions``: table of
-            `deepcoadd.coadd.decision_table`; ``templateCoadd``.
+            `deepcoadd.coadd.decision_table`; ``templateCoadd``; with doWriteArtifactMasks
+            ``artifactMasks``: for each warp a Mask with CLIPPED, NO_DATA and EDGE.
 
         Raises
         ------
@@ -178,6 +197,7 @@ class CompareWarpAssembleCoaddTask(AssembleCoaddTask):
         refs = as_refs(warpRefList)
         matched, scalers = _reordered(refs, supplementaryData)
         self._decisions: list[Any] = []
+        self._partners = {id(ref): one for ref, one in zip(refs, matched, strict=True)}
         altMaskList = self.findArtifacts(template, matched, scalers)
         result = super().run(
             skyInfo,
@@ -196,7 +216,29 @@ class CompareWarpAssembleCoaddTask(AssembleCoaddTask):
         wcs = result.coaddExposure.info.wcs
         result.decisions = decision_table(self._decisions, input_labels(refs), wcs)
         self.metadata["n_artifacts"] = sum(bool(one.clipped) for one in self._decisions)
+        if self.config.doWriteArtifactMasks:
+            result.artifactMasks = self._artifactMasks(refs, altMaskList, result.coaddExposure.box)
         return result
+
+    def _plan(self, *args: Any) -> CoaddPlan:
+        """Plan whose PSF and tables hold where the PSF-matched warps are valid."""
+        plan = super()._plan(*args)
+        return with_valid_polygons(plan, [self._partners.get(id(one.ref)) for one in plan.inputs])
+
+    def _artifactMasks(
+        self, refs: Sequence[WarpRef], altMaskList: Sequence[dict[str, Any]], box: Box
+    ) -> list[Mask]:
+        """Mask of each warp; in a quantum of each visit that has an output, in that order."""
+        if self._maskIds is None:
+            return [_as_mask(found, box) for found in altMaskList]
+        keys = ("instrument", "visit")
+        known = {
+            tuple(ref.data_id.get(key) for key in keys): found
+            for ref, found in zip(refs, altMaskList, strict=True)
+        }
+        ids = [tuple(one.get(key) for key in keys) for one in self._maskIds]
+        nothing = {"NO_DATA": [SpanSet.from_box(box)]}
+        return [_as_mask(known.get(one, nothing), box) for one in ids]
 
     def findArtifacts(
         self, templateCoadd: Any, warpRefList: Sequence[Any], imageScalerList: Sequence[Any]
@@ -298,6 +340,15 @@ class CompareWarpAssembleCoaddTask(AssembleCoaddTask):
     def applyAltEdgeMask(self, mask: Mask, altMaskList: Sequence[dict[str, Any]]) -> None:
         """Set SENSOR_EDGE and INEXACT_PSF, in place, where a PSF-matched warp has EDGE."""
         flag_matched_edges(mask, [spans for one in altMaskList for spans in one.get("EDGE", [])])
+
+
+def _as_mask(found: dict[str, Any], box: Box) -> Mask:
+    """Mask of a warp, of the default planes, with what was found set."""
+    mask = Mask.zeros(box)
+    for plane, sets in found.items():
+        for spans in sets:
+            spans.clipped_to(box).set_mask(mask, plane)
+    return mask
 
 
 def _reordered(

@@ -36,6 +36,9 @@ from deepcoadd.tasks.source_detection import SourceDetectionTask
 __all__ = ["CompareWarpAssembleCoaddConfig", "CompareWarpAssembleCoaddConnections"]
 
 
+MASK = "DeepcoaddMask"
+
+
 class CompareWarpAssembleCoaddConnections(  # type: ignore[call-arg]
     AssembleCoaddConnections,
     dimensions=PATCH,
@@ -58,8 +61,18 @@ class CompareWarpAssembleCoaddConnections(  # type: ignore[call-arg]
         dimensions=PATCH,
     )
 
+    artifactMasks = Output(
+        doc="What was left out of each visit, and why, as a mask; with doWriteArtifactMasks.",
+        name="{outputCoaddName}Coadd_artifactMask",
+        storageClass=MASK,
+        dimensions=("tract", "patch", "skymap", "visit", "instrument"),
+        multiple=True,
+    )
+
     def __init__(self, *, config: Any = None) -> None:
         super().__init__(config=config)
+        if not config.doWriteArtifactMasks:
+            del self.artifactMasks
         if not config.assembleStaticSkyModel.doWrite:
             del self.templateCoadd
 
@@ -180,6 +193,9 @@ class CompareWarpAssembleCoaddConfig(  # type: ignore[call-arg]
             self.to_artifact_options()
         except OptionError as error:
             raise FieldValidationError(self._fields["maxNumEpochs"], self, str(error)) from error
+
+    def _findsArtifacts(self) -> bool:
+        return True
 
     def to_artifact_options(self) -> ArtifactOptions:
         """Options of the subject package."""
