@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! All visits of one cell of the sky, and the passes over them.
 
+use super::compare::Memory;
 use super::flags::GOOD;
 use super::plane::Shape;
 use super::single::find_single;
@@ -9,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::par;
 use crate::spans::SpanSet;
 use ndarray::{ArrayView2, s};
+use std::sync::Mutex;
 
 /// Numbers of the method; `docs/algorithms/visit-clip.md` explains them.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,6 +123,8 @@ pub struct Cell {
     pub(super) sigma: f64,
     pub(super) variance_t: f64,
     pub(super) passes: usize,
+    /// Planes that threads take and give back.
+    pub(super) memory: Mutex<Vec<Memory>>,
 }
 
 impl Cell {
@@ -139,6 +143,7 @@ impl Cell {
             sigma: 0.0,
             variance_t: 0.0,
             passes: 0,
+            memory: Mutex::default(),
         }
     }
 

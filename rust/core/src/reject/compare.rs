@@ -3,10 +3,12 @@
 
 use super::cell::Options;
 use super::flags::{LOBE, SHARP, SMOOTH};
-use super::plane::{Outside, Shape, gauss, lag_noise, neighbours};
+use super::plane::{Shape, lag_noise, neighbours};
 use super::reference::Residual;
+use super::smooth::tested_mean;
 use super::tolerance::Sources;
 use crate::error::Result;
+use crate::simd::dispatch;
 
 /// Pixels between which the noise of a visit is measured.
 const LAG: usize = 5;
@@ -16,9 +18,6 @@ const NOISE_LIMITS: (f64, f64) = (0.7, 2.0);
 const SMOOTH_LIMITS: (f64, f64) = (0.7, 4.0);
 /// Pixels around a lobe in which its peak must be, either way.
 const BESIDE: usize = 3;
-/// A smoothed value needs this share of its weights on tested pixels.
-const COVERAGE: f32 = 0.3;
-
 /// What is decided about one visit.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -26,6 +25,16 @@ pub(super) struct Found {
     pub rules: Vec<u8>,
     /// Pixels of deep lobes.
     pub deep: Vec<u32>,
+}
+
+/// Planes that are used again from visit to visit, of any content before.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    pub residual: Residual,
+    /// Values without the seeing difference.
+    pub y: Vec<f32>,
+    pub mean: Vec<f32>,
+    pub cover: Vec<f32>,
 }
 
 /// One visit and the tolerances of it.
@@ -47,14 +56,13 @@ pub(super) struct Visit<'a> {
 
 impl Visit<'_> {
     /// Flags the artifacts.
-    pub fn find(&self, mut residual: Residual, options: &Options) -> Result<Found> {
-        // Of the variances alone: brightness in units of the noise of the visit.
-        let unit: Vec<f32> = self
-            .v
-            .iter()
-            .zip(&residual.noise)
-            .map(|(v, n)| v.sqrt() / n)
-            .collect();
+    pub fn find(&self, memory: &mut Memory, options: &Options) -> Result<Found> {
+        let Memory {
+            residual,
+            mean,
+            cover,
+            ..
+        } = memory;
         let blank = |p: usize| residual.tested[p] > 0.0 && !self.sources.inside[p];
         let noise = lag_noise(&residual.ratio, self.shape, LAG, blank);
         let noise = if noise.is_finite() {
@@ -62,10 +70,7 @@ impl Visit<'_> {
         } else {
             1.0
         };
-        for (ratio, sigma) in residual.ratio.iter_mut().zip(&mut residual.noise) {
-            *ratio /= noise;
-            *sigma *= noise;
-        }
+        rescale(&mut residual.ratio, &mut residual.noise, noise);
         for (&p, &tolerance) in self.sources.list.iter().zip(self.tolerance) {
             let p = p as usize;
             let over = (residual.value[p].abs() - tolerance).max(0.0);
@@ -75,18 +80,20 @@ impl Visit<'_> {
             rules: connected(&residual.ratio, self.shape, options),
             deep: Vec::new(),
         };
-        self.find_lobes(&residual, options, &mut found);
+        self.find_lobes(residual, options, &mut found);
         for (scale, least) in [
             (self.sigma, options.amplitude),
             (options.extended, options.amplitude_extended),
         ] {
-            self.find_smooth(
-                &residual,
-                scale,
-                (&unit, least as f32),
-                options,
-                &mut found.rules,
+            let least = least as f32 * noise;
+            tested_mean(
+                (&residual.ratio, &residual.tested),
+                self.shape,
+                (scale, options.winsor as f32),
+                mean,
+                cover,
             )?;
+            self.find_smooth(residual, mean, (scale, least), options, &mut found.rules);
         }
         Ok(found)
     }
@@ -94,10 +101,9 @@ impl Visit<'_> {
     /// Dark pixels beside sharp light that no other visit shows.
     fn find_lobes(&self, residual: &Residual, options: &Options, found: &mut Found) {
         let (grow, seed) = (options.grow as f32, options.seed as f32);
-        for p in 0..self.y.len() {
-            let ratio = residual.ratio[p];
+        for p in beyond(&residual.ratio, grow, -1.0) {
             // Of two visits the brighter one is the artifact.
-            if !(ratio < -grow && residual.tested[p] > 0.0 && self.n_good[p] > 2.5) {
+            if self.n_good[p] < 2.5 {
                 continue;
             }
             let [first, second] = [self.lowest[0][p], self.lowest[1][p]];
@@ -105,7 +111,7 @@ impl Visit<'_> {
             let limit = options.lobe as f32 * self.peak(p, &residual.value, &found.rules);
             if is_lowest && -residual.value[p] < limit {
                 found.rules[p] |= LOBE;
-                if ratio < -seed {
+                if residual.ratio[p] < -seed {
                     found.deep.push(p as u32);
                 }
             }
@@ -127,44 +133,98 @@ impl Visit<'_> {
         most
     }
 
-    /// Light that is coherent over `scale` pixels: significant, and at least `least` of the noise
-    /// of a pixel, for fainter light costs less than leaving it out.
+    /// Light that is coherent over `scale` pixels: significant, and at least `least` times the
+    /// noise of a pixel by its variance, for fainter light costs less than leaving it out.
     fn find_smooth(
         &self,
         residual: &Residual,
-        scale: f64,
-        (unit, least): (&[f32], f32),
+        mean: &[f32],
+        (scale, least): (f64, f32),
         options: &Options,
         rules: &mut [u8],
-    ) -> Result<()> {
-        let most = options.winsor as f32;
-        let held: Vec<f32> = residual
-            .ratio
-            .iter()
-            .map(|z| z.clamp(-most, most))
-            .collect();
-        let mut mean = gauss(&held, self.shape, scale, Outside::Zero)?;
-        let cover = gauss(&residual.tested, self.shape, scale, Outside::Zero)?;
-        for (mean, &cover) in mean.iter_mut().zip(&cover) {
-            *mean = if cover > COVERAGE { *mean / cover } else { 0.0 };
-        }
-        let blank =
-            |p: usize| residual.tested[p] > 0.0 && !self.sources.inside[p] && cover[p] > COVERAGE;
+    ) {
+        let tested = &residual.tested;
+        let blank = |p: usize| tested[p] > 0.0 && !self.sources.inside[p] && !mean[p].is_nan();
         let white = 1.0 / (2.0 * scale * std::f64::consts::PI.sqrt());
-        let noise = lag_noise(&mean, self.shape, (4.0 * scale + 0.5) as usize, blank);
+        let noise = lag_noise(mean, self.shape, (4.0 * scale + 0.5) as usize, blank);
         let noise = if noise.is_finite() {
             noise.clamp(SMOOTH_LIMITS.0 * white, SMOOTH_LIMITS.1 * white)
         } else {
             white
         };
         let limit = (options.soft * noise) as f32;
-        for (p, &value) in mean.iter().enumerate() {
-            if value > limit && value > least * unit[p] && residual.tested[p] > 0.0 {
-                rules[p] |= SMOOTH;
-            }
-        }
-        Ok(())
+        flag_bright(mean, (self.v, &residual.noise), (limit, least), rules);
     }
+}
+
+#[inline(always)]
+fn rescale_body(ratio: &mut [f32], noise: &mut [f32], factor: f32) {
+    let n = ratio.len();
+    let noise = &mut noise[..n];
+    for p in 0..n {
+        ratio[p] /= factor;
+        noise[p] *= factor;
+    }
+}
+
+dispatch! {
+    fn rescale(ratio: &mut [f32], noise: &mut [f32], factor: f32) = rescale_body;
+}
+
+#[inline(always)]
+#[allow(clippy::needless_bitwise_bool)] // branches keep loops from being vectorised
+fn flag_bright_body(
+    mean: &[f32],
+    (v, noise): (&[f32], &[f32]),
+    (limit, least): (f32, f32),
+    rules: &mut [u8],
+) {
+    let n = rules.len();
+    let (mean, v, noise) = (&mean[..n], &v[..n], &noise[..n]);
+    for p in 0..n {
+        // Noise is infinite where nothing is tested.
+        let bright = mean[p] > least * v[p].sqrt() / noise[p];
+        let found = bright & (mean[p] > limit) & (noise[p] < f32::INFINITY);
+        rules[p] |= if found { SMOOTH } else { 0 };
+    }
+}
+
+dispatch! {
+    fn flag_bright(
+        mean: &[f32],
+        planes: (&[f32], &[f32]),
+        limits: (f32, f32),
+        rules: &mut [u8],
+    ) = flag_bright_body;
+}
+
+#[inline(always)]
+fn any_beyond_body(values: &[f32], limit: f32, sign: f32) -> bool {
+    let mut any = false;
+    for &value in values {
+        any |= value * sign > limit;
+    }
+    any
+}
+
+dispatch! {
+    fn any_beyond(values: &[f32], limit: f32, sign: f32) -> bool = any_beyond_body;
+}
+
+/// Places of the values that, times the sign, exceed the limit.
+fn beyond(values: &[f32], limit: f32, sign: f32) -> Vec<usize> {
+    const RUN: usize = 256;
+    let mut places = Vec::new();
+    for (k, run) in values.chunks(RUN).enumerate() {
+        if any_beyond(run, limit, sign) {
+            let here = run
+                .iter()
+                .enumerate()
+                .filter(|&(_, value)| value * sign > limit);
+            places.extend(here.map(|(l, _)| k * RUN + l));
+        }
+    }
+    places
 }
 
 /// Groups of touching pixels (corners included) above `grow` that hold one above `seed`.
@@ -172,8 +232,8 @@ fn connected(ratio: &[f32], shape: Shape, options: &Options) -> Vec<u8> {
     let (seed, grow) = (options.seed as f32, options.grow as f32);
     let mut rules = vec![0; ratio.len()];
     let mut open = Vec::new();
-    for p in 0..ratio.len() {
-        if !(ratio[p] > seed && rules[p] == 0) {
+    for p in beyond(ratio, seed, 1.0) {
+        if rules[p] != 0 {
             continue;
         }
         rules[p] = SHARP;
@@ -221,7 +281,13 @@ mod tests {
             n_good: &three,
             sigma: 2.0,
         };
-        visit.find(residual, &Options::default()).expect("valid")
+        let mut memory = Memory {
+            residual,
+            mean: zero.clone(),
+            cover: zero.clone(),
+            ..Memory::default()
+        };
+        visit.find(&mut memory, &Options::default()).expect("valid")
     }
 
     fn no_sources() -> Sources {

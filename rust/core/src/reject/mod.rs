@@ -15,6 +15,7 @@ mod seeing;
 mod settle;
 mod single;
 mod sky;
+mod smooth;
 mod stack;
 mod tolerance;
 

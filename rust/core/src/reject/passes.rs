@@ -3,12 +3,13 @@
 //! from what the one before has left.
 
 use super::cell::{Cell, Epoch};
-use super::compare::{Found, Visit};
+use super::compare::{Found, Memory, Visit};
 use super::flags::{good, kept};
-use super::plane::{Outside, Shape, dilate, gauss, median, neighbours};
-use super::reference::{Pixels, Residual, against_mean, against_median, odd_pixels};
+use super::plane::{Shape, dilate, median, neighbours};
+use super::reference::{Pixels, against_mean, against_median, odd_pixels};
 use super::seeing::{Sample, Terms, bound_shares, described, fit, terms};
 use super::sky::surface;
+use super::smooth::{Outside, gauss};
 use super::stack::{Layer, Places, Stack, stack};
 use super::tolerance::{Scene, Sources, indices, median_variance};
 use crate::error::Result;
@@ -314,7 +315,15 @@ impl Cell {
         (scene, sources, mean): (&Scene, &Sources, &[f32]),
         odd: Option<&Vec<u32>>,
     ) -> Result<Found> {
-        let mut y = epoch.y.clone();
+        let mut memory = self
+            .memory
+            .lock()
+            .map_or_else(|_| None, |mut all| all.pop());
+        let memory = memory.get_or_insert_default();
+        memory.mean.resize(epoch.y.len(), 0.0);
+        memory.cover.resize(epoch.y.len(), 0.0);
+        let mut y = std::mem::take(&mut memory.y);
+        y.clone_from(&epoch.y);
         for (&p, shift) in sources.list.iter().zip(&epoch.shift) {
             y[p as usize] -= shift;
         }
@@ -324,11 +333,11 @@ impl Cell {
             state: &epoch.state,
             weight: epoch.weight,
         };
-        let residual = match odd {
-            None => against_median(&pixels, stacked),
-            Some(odd) => against_mean(&pixels, stacked, odd),
-        };
-        let tolerance = self.tolerance(epoch, &residual, (scene, sources, mean));
+        match odd {
+            None => against_median(&pixels, stacked, &mut memory.residual),
+            Some(odd) => against_mean(&pixels, stacked, odd, &mut memory.residual),
+        }
+        let tolerance = self.tolerance(epoch, memory, (scene, sources, mean));
         let visit = Visit {
             shape: self.shape,
             sources,
@@ -339,21 +348,27 @@ impl Cell {
             n_good: &stacked.n_good,
             sigma: epoch.sigma,
         };
-        visit.find(residual, &self.options)
+        let found = visit.find(memory, &self.options);
+        memory.y = y;
+        if let Ok(mut all) = self.memory.lock() {
+            all.push(std::mem::take(memory));
+        }
+        found
     }
 
     /// Tolerance of one visit at the sources.
     fn tolerance(
         &self,
         epoch: &Epoch,
-        residual: &Residual,
+        memory: &mut Memory,
         (scene, sources, mean): (&Scene, &Sources, &[f32]),
     ) -> Vec<f32> {
         let options = &self.options;
+        let residual = &memory.residual;
         let share = sources.share(&residual.value, &residual.noise, scene, options);
         let shares = bound_shares(epoch.sigma, self.variance_t);
-        let mut plane = vec![0.0; self.shape.area()];
-        let seeing = sources.seeing(&shares, (&epoch.shift, mean), self.shape, &mut plane);
+        let plane = &mut memory.cover;
+        let seeing = sources.seeing(&shares, (&epoch.shift, mean), self.shape, plane);
         let (by_seeing, by_spread) = (
             options.seeing_tolerance as f32,
             options.spread_tolerance as f32,

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Planes of a cell: smoothing, neighbours, noise.
+//! Planes of a cell: neighbours, derivatives, noise.
 
-use crate::convolve::{Planes, PlanesMut, gaussian_taps, separable};
-use crate::error::Result;
 use crate::simd::dispatch;
 use crate::stats::quantile;
-use ndarray::{ArrayView2, ArrayViewMut2};
 
 /// Rows and columns of a plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,73 +17,11 @@ impl Shape {
     }
 }
 
-/// What lies outside of a plane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outside {
-    /// The nearest pixel, again.
-    Nearest,
-    /// Zeros.
-    Zero,
-}
-
-/// Gaussians are cut at this many sigma.
-const CUT: f64 = 3.5;
-
 /// Positions that a noise is measured from, about.
 const SAMPLES: usize = 8192;
 
 /// Fewest differences that make a noise.
 const FEWEST: usize = 200;
-
-/// Smooths a plane by a Gaussian of `sigma` pixels, cut at 3.5 sigma and of sum 1.
-pub(super) fn gauss(plane: &[f32], shape: Shape, sigma: f64, outside: Outside) -> Result<Vec<f32>> {
-    let mut out = vec![0.0; plane.len()];
-    if plane.is_empty() {
-        return Ok(out);
-    }
-    let radius = (CUT * sigma + 0.5) as usize;
-    let taps = gaussian_taps(sigma, 2 * radius + 1)?;
-    let wide = padded(plane, shape, radius, outside);
-    let size = (shape.ny + 2 * radius, shape.nx + 2 * radius);
-    let input = Planes {
-        image: view(&wide, size)?,
-        mask: None,
-        variance: None,
-    };
-    let image = ArrayViewMut2::from_shape((shape.ny, shape.nx), &mut out);
-    let to = PlanesMut {
-        image: image.map_err(|e| crate::error::Error::shape("plane", e, "ny x nx"))?,
-        mask: None,
-        variance: None,
-    };
-    separable(&input, &taps, &taps, to)?;
-    Ok(out)
-}
-
-fn view(plane: &[f32], size: (usize, usize)) -> Result<ArrayView2<'_, f32>> {
-    ArrayView2::from_shape(size, plane)
-        .map_err(|e| crate::error::Error::shape("plane", e, "ny x nx"))
-}
-
-/// The plane with a rim of `r` pixels around it.
-fn padded(plane: &[f32], shape: Shape, r: usize, outside: Outside) -> Vec<f32> {
-    let width = shape.nx + 2 * r;
-    let mut wide = vec![0.0; width * (shape.ny + 2 * r)];
-    for (y, row) in wide.chunks_exact_mut(width).enumerate() {
-        let inside = (r..r + shape.ny).contains(&y);
-        if !inside && outside == Outside::Zero {
-            continue;
-        }
-        let from = y.saturating_sub(r).min(shape.ny - 1) * shape.nx;
-        let source = &plane[from..from + shape.nx];
-        row[r..r + shape.nx].copy_from_slice(source);
-        if outside == Outside::Nearest {
-            row[..r].fill(source[0]);
-            row[r + shape.nx..].fill(source[shape.nx - 1]);
-        }
-    }
-    wide
-}
 
 #[inline(always)]
 fn larger(a: f32, b: f32) -> f32 {
@@ -265,20 +200,6 @@ mod tests {
             [1, 5, 13]
         );
         assert_eq!([count(1, true), count(9, true)], [9, 25]);
-    }
-
-    #[test]
-    fn smoothing_keeps_the_sum_or_the_level() {
-        let shape = Shape { ny: 40, nx: 50 };
-        let mut point = vec![0.0; shape.area()];
-        point[20 * 50 + 25] = 1.0;
-        let spread = gauss(&point, shape, 2.0, Outside::Zero).expect("valid");
-        let sum: f64 = spread.iter().map(|&x| f64::from(x)).sum();
-        assert!((sum - 1.0).abs() < 1e-6, "{sum}");
-        let flat = gauss(&vec![7.0; shape.area()], shape, 2.0, Outside::Nearest).expect("valid");
-        assert!(flat.iter().all(|x| (x - 7.0).abs() < 1e-5));
-        let cut = gauss(&vec![7.0; shape.area()], shape, 2.0, Outside::Zero).expect("valid");
-        assert!(cut[0] < 3.0 && (cut[20 * 50 + 25] - 7.0).abs() < 1e-5);
     }
 
     #[test]

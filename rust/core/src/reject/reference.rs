@@ -19,20 +19,15 @@ pub(super) struct Residual {
 }
 
 impl Residual {
-    fn new(area: usize) -> Self {
-        Self {
-            value: vec![0.0; area],
-            noise: vec![f32::INFINITY; area],
-            ratio: vec![0.0; area],
-            tested: vec![0.0; area],
+    fn resize(&mut self, area: usize) {
+        for plane in [
+            &mut self.value,
+            &mut self.noise,
+            &mut self.ratio,
+            &mut self.tested,
+        ] {
+            plane.resize(area, 0.0);
         }
-    }
-
-    fn set(&mut self, p: usize, value: f32, variance: f32) {
-        self.value[p] = value;
-        self.noise[p] = variance.sqrt();
-        self.ratio[p] = value / self.noise[p];
-        self.tested[p] = 1.0;
     }
 }
 
@@ -79,9 +74,9 @@ dispatch! {
 
 /// Differences from the weighted mean of the other kept visits; at `odd` pixels, where the mean is
 /// not to be trusted, from their median.
-pub(super) fn against_mean(pixels: &Pixels, stack: &Stack, odd: &[u32]) -> Residual {
-    let mut out = Residual::new(pixels.y.len());
-    from_mean(pixels, stack, &mut out);
+pub(super) fn against_mean(pixels: &Pixels, stack: &Stack, odd: &[u32], out: &mut Residual) {
+    out.resize(pixels.y.len());
+    from_mean(pixels, stack, out);
     for &p in odd {
         let p = p as usize;
         if out.tested[p] > 0.0 {
@@ -92,26 +87,28 @@ pub(super) fn against_mean(pixels: &Pixels, stack: &Stack, odd: &[u32]) -> Resid
             } else {
                 stack.median(p)
             };
-            let noise = out.noise[p];
-            out.set(p, y - median, noise * noise);
+            out.value[p] = y - median;
+            out.ratio[p] = out.value[p] / out.noise[p];
         }
     }
-    out
 }
 
 /// Differences from the median of the others, of a stack with plain sums of the variances.
-pub(super) fn against_median(pixels: &Pixels, stack: &Stack) -> Residual {
-    let mut out = Residual::new(pixels.y.len());
+pub(super) fn against_median(pixels: &Pixels, stack: &Stack, out: &mut Residual) {
+    out.resize(pixels.y.len());
     for (p, (&y, &v)) in pixels.y.iter().zip(pixels.v).enumerate() {
         let n = stack.n[p];
-        if good(pixels.state[p]) && n > 1.5 {
+        let ok = good(pixels.state[p]) && n > 1.5;
+        (out.value[p], out.noise[p], out.tested[p]) = (0.0, f32::INFINITY, 0.0);
+        if ok {
             let others = f64::from(n) * f64::from(n - 1.0);
             let noise = std::f64::consts::FRAC_PI_2 * stack.noise[p] / others;
-            let variance = (f64::from(v) + noise) as f32;
-            out.set(p, y - stack.median_without(p, y), variance);
+            let value = y - stack.median_without(p, y);
+            let scatter = ((f64::from(v) + noise) as f32).sqrt();
+            (out.value[p], out.noise[p], out.tested[p]) = (value, scatter, 1.0);
         }
+        out.ratio[p] = out.value[p] / out.noise[p];
     }
-    out
 }
 
 /// Pixels of more than two kept visits whose mean and median differ by more than `most` times the
@@ -150,6 +147,12 @@ mod tests {
         ]
     }
 
+    fn mean_of(layer: &Layer, stack: &Stack, odd: &[u32]) -> Residual {
+        let mut out = Residual::default();
+        against_mean(&pixels(layer), stack, odd, &mut out);
+        out
+    }
+
     fn pixels<'a>(layer: &Layer<'a>) -> Pixels<'a> {
         Pixels {
             y: layer.y,
@@ -164,15 +167,16 @@ mod tests {
         let states = [[GOOD]; 3];
         let layers = layers(&states);
         let mean = stack(&layers, Places::All(1), false);
-        let first = against_mean(&pixels(&layers[0]), &mean, &[]);
+        let first = mean_of(&layers[0], &mean, &[]);
         // (3 + 8 / 4) / 1.25 = 4; variance 1 + 1.25 / 1.25^2
         assert_eq!((first.value[0], first.tested[0]), (-3.0, 1.0));
         assert!((first.noise[0] - 1.8_f32.sqrt()).abs() < 1e-6);
         assert_eq!(first.ratio[0], first.value[0] / first.noise[0]);
-        let odd = against_mean(&pixels(&layers[0]), &mean, &[0]);
+        let odd = mean_of(&layers[0], &mean, &[0]);
         assert_eq!(odd.value[0], 1.0 - 5.5);
         let plain = stack(&layers, Places::All(1), true);
-        let third = against_median(&pixels(&layers[2]), &plain);
+        let mut third = Residual::default();
+        against_median(&pixels(&layers[2]), &plain, &mut third);
         assert_eq!(third.value[0], 6.0);
         let want = 4.0 + std::f32::consts::FRAC_PI_2;
         assert!((third.noise[0] - want.sqrt()).abs() < 1e-5);
@@ -184,12 +188,12 @@ mod tests {
         let layers = layers(&states);
         let mean = stack(&layers, Places::All(1), false);
         for (k, tested) in [(0, 0.0), (1, 0.0), (2, 1.0)] {
-            let one = against_mean(&pixels(&layers[k]), &mean, &[]);
+            let one = mean_of(&layers[k], &mean, &[]);
             assert_eq!(one.tested[0], tested, "{k}");
         }
-        let flagged = against_mean(&pixels(&layers[2]), &mean, &[]);
+        let flagged = mean_of(&layers[2], &mean, &[]);
         assert_eq!(flagged.value[0], 7.0);
-        let alone = against_mean(&pixels(&layers[0]), &mean, &[0]);
+        let alone = mean_of(&layers[0], &mean, &[0]);
         assert_eq!((alone.value[0], alone.noise[0]), (0.0, f32::INFINITY));
     }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! How a visit differs from the template at sources: by width and place of its PSF, and by flux.
 
-use super::plane::{Outside, Shape, gauss, gradient};
+use super::plane::{Shape, gradient};
+use super::smooth::{Outside, gauss};
 use crate::error::Result;
 use crate::linalg::solve_square;
 use crate::par;

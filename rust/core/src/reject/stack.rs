@@ -184,6 +184,17 @@ impl Block {
             to[here.clone()].copy_from_slice(&from[..width]);
         }
         let rows = self.rows.len() / LANES;
+        if self.count[..width].iter().all(|&n| n == self.count[0]) {
+            let middle = (self.count[0].max(1.0) as usize - 1) / 2;
+            for (k, to) in part.ranks.iter_mut().enumerate() {
+                let rank = (middle + k).saturating_sub(1);
+                match self.rows.get(rank * LANES..rank * LANES + width) {
+                    Some(values) => to[here.clone()].copy_from_slice(values),
+                    None => to[here.clone()].fill(f32::INFINITY),
+                }
+            }
+            return;
+        }
         for l in 0..width {
             let middle = (self.count[l].max(1.0) as usize - 1) / 2;
             for (k, to) in part.ranks.iter_mut().enumerate() {

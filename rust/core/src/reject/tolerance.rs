@@ -3,8 +3,9 @@
 
 use super::cell::Options;
 use super::flags::good;
-use super::plane::{Outside, Shape, dilate, gauss, gradient, max3, neighbours, stride};
+use super::plane::{Shape, dilate, gradient, max3, neighbours, stride};
 use super::seeing::{WIDTHS, blurs};
+use super::smooth::{Outside, gauss};
 use super::stack::{Layer, trimmed_range};
 use crate::error::Result;
 use crate::par;
@@ -71,7 +72,8 @@ impl Sources {
         let bright = max3(scene.low, shape);
         let smooth = gauss(scene.low, shape, scene.sigma, Outside::Nearest)?;
         let (gy, gx) = gradient(scene.low, shape);
-        let steep = |p: usize| (scene.low[p] - smooth[p]).abs() + gy[p].hypot(gx[p]);
+        let steep =
+            |p: usize| (scene.low[p] - smooth[p]).abs() + (gy[p] * gy[p] + gx[p] * gx[p]).sqrt();
         let change = max3(&(0..inside.len()).map(steep).collect::<Vec<_>>(), shape);
         let at = |p: &u32| change[*p as usize] + FLUX * bright[*p as usize].max(0.0);
         let rim = rim(scene, options);
