@@ -16,6 +16,7 @@ __all__ = [
     "MaskPlaneError",
     "MissingFileError",
     "NoDataError",
+    "NoSamplesError",
     "NoWorkError",
     "OptionError",
     "OutputError",
@@ -53,6 +54,10 @@ class NoDataError(DeepcoaddError, RuntimeError):
 
 class NoWorkError(NoDataError):
     """Nothing to do: no input is left, or nothing overlaps."""
+
+
+class NoSamplesError(NoDataError, ValueError):
+    """Nothing is left to fit a sky frame to."""
 
 
 class PsfGenerationError(NoDataError):

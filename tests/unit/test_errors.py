@@ -12,6 +12,7 @@ _BUILTINS = {
     "OptionError": ValueError,
     "MaskPlaneError": KeyError,
     "NoDataError": RuntimeError,
+    "NoSamplesError": ValueError,
     "NoWorkError": RuntimeError,
     "PsfGenerationError": RuntimeError,
     "TooManyMaskedPixelsError": RuntimeError,

@@ -15,27 +15,65 @@ from deepcoadd.background._least_squares import (
 from deepcoadd.background._list import BackgroundItem, BackgroundList
 from deepcoadd.background._model import BackgroundModel, fit_background
 from deepcoadd.background._options import INTERPOLATIONS, TASK_BACKGROUND, BackgroundOptions
+from deepcoadd.background._sky_frame import (
+    average_sky_bins,
+    background_to_exposure,
+    exposure_to_background,
+    measure_sky_bins,
+)
+from deepcoadd.background._sky_options import SKY_BACKGROUND, TASK_SKY, SkyOptions
+from deepcoadd.background._sky_scale import (
+    SkySamples,
+    SkyScale,
+    sample_sky,
+    solve_sky_scale,
+    subtract_sky_frame,
+)
+from deepcoadd.background._superpixels import (
+    AffineTransform,
+    CallableTransform,
+    FrameTransform,
+    SuperpixelBackground,
+    SuperpixelOptions,
+)
 
 __all__ = [
     "INTERPOLATIONS",
     "LEAST_SQUARES_METHODS",
+    "SKY_BACKGROUND",
     "TASK_BACKGROUND",
+    "TASK_SKY",
     "UNDERSAMPLE_STYLES",
+    "AffineTransform",
     "BackgroundItem",
     "BackgroundList",
     "BackgroundModel",
     "BackgroundOptions",
+    "CallableTransform",
+    "FrameTransform",
     "Grid",
     "LeastSquaresFit",
     "Polynomial",
+    "SkyOptions",
+    "SkySamples",
+    "SkyScale",
+    "SuperpixelBackground",
+    "SuperpixelOptions",
+    "average_sky_bins",
+    "background_to_exposure",
     "bin_centers",
     "bin_image",
     "choose_grid",
+    "exposure_to_background",
     "fill_cells",
     "fit_background",
     "fit_polynomial",
     "interpolate_nodes",
     "least_squares",
+    "measure_sky_bins",
     "normal_equations",
+    "sample_sky",
     "smooth_cells",
+    "solve_sky_scale",
+    "subtract_sky_frame",
 ]

@@ -150,7 +150,9 @@ class BackgroundModel(BackgroundNames):
         _core.render(self.values, self.curves(), first=first, factor=factor, out=image.array)
 
 
-def fit_background(pixels: MaskedImage, options: BackgroundOptions = _DEFAULTS) -> BackgroundModel:
+def fit_background(
+    pixels: MaskedImage, options: BackgroundOptions = _DEFAULTS, *, allow_empty: bool = False
+) -> BackgroundModel:
     """Measure the background of an image in bins.
 
     Parameters
@@ -159,6 +161,8 @@ def fit_background(pixels: MaskedImage, options: BackgroundOptions = _DEFAULTS) 
         float32. Pixels of the ignored planes and those that are not finite do not count.
     options : BackgroundOptions
         Bins, statistic, curve.
+    allow_empty : bool
+        Return NaN bins instead of raising when no pixel is good.
 
     Returns
     -------
@@ -188,7 +192,7 @@ def fit_background(pixels: MaskedImage, options: BackgroundOptions = _DEFAULTS) 
         property=int(Property.parse(options.statistic)),
         options=stats.core_options(),
     )
-    if np.isnan(values).all():
+    if not allow_empty and np.isnan(values).all():
         raise TooManyMaskedPixelsError(
             f"background: none of {pixels.box.area} pixels is good "
             f"(finite and without {', '.join(options.ignored_planes)})"

@@ -31,6 +31,12 @@ if TYPE_CHECKING:
         ScaleZeroPointTask,
     )
     from deepcoadd.tasks.sky_info import SkyInfo
+    from deepcoadd.tasks.sky_measurement import (
+        BackgroundConfig,
+        SkyMeasurementConfig,
+        SkyMeasurementTask,
+        SkyStatsConfig,
+    )
     from deepcoadd.tasks.source_detection import SourceDetectionConfig, SourceDetectionTask
     from deepcoadd.tasks.subtract_background import SubtractBackgroundConfig
 
@@ -38,6 +44,7 @@ _HOME = {
     "AssembleCoaddConfig": "assemble_coadd",
     "AssembleCoaddConnections": "assemble_coadd",
     "AssembleCoaddTask": "assemble_coadd",
+    "BackgroundConfig": "sky_measurement",
     "CompareWarpAssembleCoaddConfig": "compare_warp",
     "CompareWarpAssembleCoaddConnections": "compare_warp",
     "CompareWarpAssembleCoaddTask": "compare_warp",
@@ -51,6 +58,9 @@ _HOME = {
     "ScaleZeroPointConfig": "scale_zero_point",
     "ScaleZeroPointTask": "scale_zero_point",
     "SkyInfo": "sky_info",
+    "SkyMeasurementConfig": "sky_measurement",
+    "SkyMeasurementTask": "sky_measurement",
+    "SkyStatsConfig": "sky_measurement",
     "SourceDetectionConfig": "source_detection",
     "SourceDetectionTask": "source_detection",
     "SubtractBackgroundConfig": "subtract_background",
@@ -60,6 +70,7 @@ __all__ = [
     "AssembleCoaddConfig",
     "AssembleCoaddConnections",
     "AssembleCoaddTask",
+    "BackgroundConfig",
     "CompareWarpAssembleCoaddConfig",
     "CompareWarpAssembleCoaddConnections",
     "CompareWarpAssembleCoaddTask",
@@ -73,6 +84,9 @@ __all__ = [
     "ScaleZeroPointConfig",
     "ScaleZeroPointTask",
     "SkyInfo",
+    "SkyMeasurementConfig",
+    "SkyMeasurementTask",
+    "SkyStatsConfig",
     "SourceDetectionConfig",
     "SourceDetectionTask",
     "SubtractBackgroundConfig",
