@@ -7,25 +7,28 @@ Butler) is decided by whoever makes the reference.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from deepcoadd.errors import OptionError, ShapeError
 from deepcoadd.exposure import Exposure, ExposureInfo
 from deepcoadd.geometry import Box
-from deepcoadd.image import MaskedImage
+from deepcoadd.image import Image, MaskedImage
+from deepcoadd.mask import Mask
 
 __all__ = [
     "ExposureRef",
     "HandleNames",
     "HandleRef",
     "WarpRef",
+    "Weighed",
     "as_ref",
     "as_refs",
     "in_memory",
     "look",
     "name_of",
+    "weigh",
 ]
 
 
@@ -52,6 +55,26 @@ class WarpRef(Protocol):
         The caller may change what it gets. A box that leaves the exposure raises `ShapeError`.
         """
         ...
+
+
+class Weighed(NamedTuple):
+    """What the weight of an exposure is made of.
+
+    Parameters
+    ----------
+    mask : Mask
+        Mask, int32.
+    variance : Image
+        Variance, float32.
+    n_finite, n_good, n_known : int
+        Finite pixels of the image, those of them without a bad plane, variances that are numbers.
+    """
+
+    mask: Mask
+    variance: Image
+    n_finite: int
+    n_good: int
+    n_known: int
 
 
 class HandleNames:
@@ -332,6 +355,28 @@ def look(ref: WarpRef, box: Box) -> MaskedImage:
     view = getattr(ref, "view", None)
     pixels: MaskedImage = ref.read(box) if view is None else view(box)
     return pixels
+
+
+def weigh(ref: WarpRef, box: Box, bad_planes: Sequence[str]) -> Weighed | None:
+    """Mask, variance and counts of an exposure, where they can be had without its image.
+
+    Parameters
+    ----------
+    ref : WarpRef
+        Its method `weigh`, where it has one, is asked.
+    box : Box
+        Which pixels; inside the box of the reference.
+    bad_planes : sequence of str
+        Planes of bad pixels.
+
+    Returns
+    -------
+    Weighed or None
+        None when the image must be read.
+    """
+    method = getattr(ref, "weigh", None)
+    found: Weighed | None = None if method is None else method(box, bad_planes)
+    return found
 
 
 def name_of(ref: WarpRef) -> str:

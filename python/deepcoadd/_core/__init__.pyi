@@ -6,6 +6,7 @@ from deepcoadd._core import epochs as epochs
 from deepcoadd._core import interpolate as interpolate
 from deepcoadd._core import linalg as linalg
 from deepcoadd._core import mask as mask
+from deepcoadd._core import quality as quality
 from deepcoadd._core import reject as reject
 from deepcoadd._core import spans as spans
 from deepcoadd._core import stats as stats
@@ -20,6 +21,7 @@ __all__ = [
     "interpolate",
     "linalg",
     "mask",
+    "quality",
     "reject",
     "set_num_threads",
     "spans",

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from deepcoadd.geometry import YX, Box
 from deepcoadd.image import Image, MaskedImage
 from deepcoadd.mask import Mask, MaskPlanes, conformed_bits
 from deepcoadd.photocalib import PhotoCalib
-from deepcoadd.refs import HandleNames, WarpRef, in_memory, look, name_of
+from deepcoadd.refs import HandleNames, WarpRef, Weighed, in_memory, look, name_of, weigh
 
 __all__ = ["CoaddInput", "moved", "pixels_at"]
 
@@ -101,6 +101,22 @@ class CoaddInput(HandleNames):
         inside = self._inside(own)
         return inside if own == box else _padded(inside, box)
 
+    def weigh(self, box: Box, bad_planes: Sequence[str]) -> Weighed | None:
+        """Mask, variance and counts of `box`, which the input covers; None if that needs more.
+
+        Masks come out in the dictionary of the coadd. Scaled and calibrated inputs need their
+        pixels.
+        """
+        if self.kept is not None or self.calibration is not None or self.scaler is not None:
+            return None
+        source = box.shifted_by(y=-self.shift.y, x=-self.shift.x)
+        found = weigh(self.ref, source, bad_planes)
+        if found is None:
+            return None
+        mask = Mask(found.mask.array, box, found.mask.planes)
+        mask = mask if self.planes is None else self._conformed(mask)
+        return found._replace(mask=mask, variance=Image(found.variance.array, box))
+
     def _inside(self, own: Box) -> MaskedImage:
         """Pixels of a box that the input covers."""
         if self.kept is not None and self.kept.box.contains(own):
@@ -137,6 +153,9 @@ class CoaddInput(HandleNames):
         target = mask.planes if self.planes is None else self.planes
         late = [name for name in mask.planes if name not in target]
         if not late:
+            same = all(target[name] == bit for name, bit in mask.planes.items())
+            if same and getattr(self.ref, "names_all_bits", False):
+                return Mask(mask.array, mask.box, target)
             return mask.conformed_to(target)
         if not self._reported.issuperset(late):
             self._reported.update(late)

@@ -17,7 +17,13 @@ from deepcoadd.coadd._grid import grid_shift
 from deepcoadd.coadd._input import CoaddInput
 from deepcoadd.coadd._metadata import coadd_info
 from deepcoadd.coadd._options import AssembleOptions
-from deepcoadd.coadd._quality import WHOLE, Quality, measure, measure_in_blocks
+from deepcoadd.coadd._quality import (
+    WHOLE,
+    Quality,
+    measure,
+    measure_in_blocks,
+    measure_weighed,
+)
 from deepcoadd.coadd._result import InputRecord, SkippedInput
 from deepcoadd.coadd._rules import MaskRules, mask_rules
 from deepcoadd.coadd._tiles import BYTES_PER_SAMPLE, prefetched
@@ -26,7 +32,7 @@ from deepcoadd.errors import DeepcoaddError, NoWorkError, OptionError, ShapeErro
 from deepcoadd.exposure import ExposureInfo
 from deepcoadd.geometry import Box
 from deepcoadd.image import MaskedImage
-from deepcoadd.refs import WarpRef, as_refs, in_memory, name_of
+from deepcoadd.refs import WarpRef, Weighed, as_refs, in_memory, name_of
 from deepcoadd.statistics import StatsOptions
 
 __all__ = ["UNREADABLE", "CoaddPlan", "Progress", "prepare"]
@@ -201,7 +207,8 @@ class _Chooser:
         held = self._fits_in_memory()
         total = len(self._used)
         jobs = [(i, replace(one, planes=rules.planes)) for i, one in self._used.items()]
-        for done, (index, one, found) in enumerate(self._measured(jobs, given, stats, held)):
+        measured = self._measured(jobs, given, (stats, rules), held)
+        for done, (index, one, found) in enumerate(measured):
             if progress is not None:
                 progress(done + 1, total, "weighing")
             if isinstance(found, Exception):
@@ -221,10 +228,12 @@ class _Chooser:
         self,
         jobs: list[tuple[int, CoaddInput]],
         given: list[float | None],
-        stats: StatsOptions,
+        how: tuple[StatsOptions, MaskRules],
         held: bool,
     ) -> Any:
         """Each input with its quality (or the exception that reading it raised)."""
+        stats, rules = how
+        bad_planes = rules.planes.names_of(rules.bad)
 
         def read(job: tuple[int, CoaddInput]) -> Any:
             index, one = job
@@ -235,6 +244,9 @@ class _Chooser:
                     return one, _NOT_MEASURED
                 if not self._reads_whole(overlap):
                     return one, None
+                found = None if held or weighed else one.weigh(overlap, bad_planes)
+                if found is not None:
+                    return one, found
                 pixels = one.view(overlap)
             except UNREADABLE as error:
                 return one, error
@@ -245,7 +257,10 @@ class _Chooser:
         for (index, _), (one, found) in prefetched(jobs, read, ahead=ahead):
             if isinstance(found, MaskedImage):
                 yield index, one, measure(found, stats)
-            elif found is None:
+                continue
+            if isinstance(found, Weighed):
+                found = measure_weighed(found, stats)
+            if found is None:
                 try:
                     yield index, one, self._measure_large(one, stats)
                 except UNREADABLE as error:

@@ -16,11 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from deepcoadd._core.quality import count
+from deepcoadd.coadd._tiles import with_whole_rows
 from deepcoadd.geometry import Box
 from deepcoadd.image import MaskedImage
+from deepcoadd.refs import Weighed
 from deepcoadd.statistics import StatsOptions, statistics
 
-__all__ = ["WHOLE", "Quality", "blocks_of", "measure", "measure_in_blocks"]
+__all__ = ["WHOLE", "Quality", "blocks_of", "measure", "measure_in_blocks", "measure_weighed"]
 
 WHOLE = 20_000_000
 """Pixels of the largest plane that is taken as one: 240 MB with image and mask."""
@@ -63,24 +66,26 @@ def measure(pixels: MaskedImage, options: StatsOptions) -> Quality:
     if n_variance == 0:
         iqr = statistics(image, mask, properties="IQRANGE", options=options).value()
         return Quality(n_finite, n_good, (_SIGMA_OF_IQR * iqr) ** 2, True)
-    mean = statistics(variance, mask, properties="MEANCLIP", options=options).value()
-    return Quality(n_finite, n_good, mean, False)
+    return Quality(n_finite, n_good, _mean_variance(mask, variance, options), False)
+
+
+def measure_weighed(found: Weighed, options: StatsOptions) -> Quality | None:
+    """Quality of an input whose image was counted and not kept; None if that is needed."""
+    if found.n_known == 0:
+        return None
+    mean = _mean_variance(found.mask.array, found.variance.array, options)
+    return Quality(found.n_finite, found.n_good, mean, False)
+
+
+def _mean_variance(mask: npt.NDArray[np.int32], variance: Values, options: StatsOptions) -> float:
+    return statistics(variance, mask, properties="MEANCLIP", options=options).value()
 
 
 def _counts(pixels: MaskedImage, bad_bits: int) -> tuple[int, int, int]:
     """Numbers of finite pixels, of those without a bad bit, and of variances that are known."""
-    planes = pixels.image.array, pixels.mask.array, pixels.variance.array
-    bad = np.int32(bad_bits)
-    n_finite = n_good = n_known = 0
-    # Some rows at a time, so that the steps between stay in the cache.
-    rows = max(1, 2**15 // max(pixels.box.x.size, 1))
-    for first in range(0, pixels.box.y.size, rows):
-        image, mask, variance = (plane[first : first + rows] for plane in planes)
-        finite = np.isfinite(image)
-        n_finite += int(np.count_nonzero(finite))
-        n_good += int(np.count_nonzero(finite & ((mask & bad) == 0)))
-        n_known += variance.size - int(np.count_nonzero(np.isnan(variance)))
-    return n_finite, n_good, n_known
+    image, variance = (with_whole_rows(p.array) for p in (pixels.image, pixels.variance))
+    mask = with_whole_rows(pixels.mask.array)
+    return count(image.view(np.uint32), False, mask, variance, bad_bits)
 
 
 def blocks_of(box: Box) -> list[Box]:

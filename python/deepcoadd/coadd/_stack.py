@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from deepcoadd._core import mask as _core_mask
 from deepcoadd.coadd._options import AssembleOptions
 from deepcoadd.coadd._rules import MaskRules
+from deepcoadd.coadd._tiles import with_whole_rows
 from deepcoadd.geometry import Box
 from deepcoadd.image import Image, MaskedImage
 from deepcoadd.mask import Mask
@@ -104,9 +104,9 @@ def stack_tile(work: TileWork) -> StackDiagnostics:
     late = rules.remove & ~early
     thresholds = {b: t for b, t in rules.thresholds.items() if not _has_bit(rules.remove, b)}
     totals = stack_planes(
-        [_contiguous(pixels.image.array) for pixels in images],
-        [_contiguous(pixels.mask.array) for pixels in images],
-        [_contiguous(pixels.variance.array) for pixels in images],
+        [with_whole_rows(pixels.image.array) for pixels in images],
+        [with_whole_rows(pixels.mask.array) for pixels in images],
+        [with_whole_rows(pixels.variance.array) for pixels in images],
         work.options.statistic,
         rules.stats_options(work.options, thresholds),
         weights,
@@ -157,10 +157,3 @@ def _without_planes(pixels: MaskedImage, bits: int) -> MaskedImage:
     """The same pixels with a copy of the mask in which `bits` are cleared."""
     mask = Mask(pixels.mask.array & np.int32(~bits), pixels.box, pixels.planes)
     return MaskedImage(pixels.image, mask, pixels.variance)
-
-
-def _contiguous(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The array itself when its columns are contiguous, as the kernel needs them."""
-    if array.shape[1] <= 1 or array.strides[1] == array.itemsize:
-        return array
-    return np.ascontiguousarray(array)

@@ -5,17 +5,27 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from deepcoadd.geometry import Box
 
-__all__ = ["BYTES_PER_SAMPLE", "prefetched", "strips"]
+__all__ = ["BYTES_PER_SAMPLE", "prefetched", "strips", "with_whole_rows"]
 
 BYTES_PER_SAMPLE = 12
 """Bytes of one pixel of one masked image: image, mask and variance."""
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+
+def with_whole_rows(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array itself when its columns are contiguous, as the kernels need them; else a copy."""
+    if array.shape[1] <= 1 or array.strides[1] == array.itemsize:
+        return array
+    return np.ascontiguousarray(array)
 
 
 def strips(box: Box, n_inputs: int, *, budget: int, max_rows: int) -> list[Box]:

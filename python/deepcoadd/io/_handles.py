@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from deepcoadd.io._pool import FilePool, shared_pool
 from deepcoadd.io._registry import plan, user_format
 from deepcoadd.io._target import HduName, parse_target
 from deepcoadd.mask import MaskPlanes
+from deepcoadd.refs import Weighed
 
 __all__ = ["FitsRef", "open_warp", "open_warps", "read"]
 
@@ -72,6 +73,11 @@ class FitsRef:
         return {**known, "file": self._name}
 
     @property
+    def names_all_bits(self) -> bool:
+        """Whether masks have no bit that their planes do not name."""
+        return isinstance(self._plan, Layout)
+
+    @property
     def file_planes(self) -> MaskPlanes | None:
         """Mask dictionary as it stands in the file; None when the file has no names."""
         source = self._plan.mask if isinstance(self._plan, Layout) else None
@@ -101,6 +107,18 @@ class FitsRef:
         if isinstance(self._plan, Exposure):
             return self._plan.masked_image[box].copy()
         return self._plan.read(self._pool, box)
+
+    def weigh(self, box: Box, bad_planes: Sequence[str]) -> Weighed | None:
+        """Mask, variance and counts of `box`, without keeping its image.
+
+        Returns
+        -------
+        Weighed or None
+            None where mask or variance follow from the image: then it must be read.
+        """
+        if isinstance(self._plan, Exposure):
+            return None
+        return self._plan.weigh(self._pool, box, bad_planes)
 
     def close(self) -> None:
         """Close the file, unless another reference uses it; reading opens it again."""

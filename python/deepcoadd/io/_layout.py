@@ -7,13 +7,15 @@ A format makes a `Layout` from headers alone; pixels come from `Layout.read`, bo
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from deepcoadd._core.quality import count
 from deepcoadd.errors import FileFormatError, ShapeError
 from deepcoadd.exposure import ExposureInfo
 from deepcoadd.geometry import Box
@@ -21,6 +23,7 @@ from deepcoadd.image import Image, MaskedImage
 from deepcoadd.io._plane import Plane
 from deepcoadd.io._pool import FilePool
 from deepcoadd.mask import DEFAULT_PLANES, Mask, MaskPlanes, conformed_bits
+from deepcoadd.refs import Weighed
 
 __all__ = ["Layout", "MaskSource", "NamedBits", "VarianceSource", "check_shapes"]
 
@@ -77,13 +80,14 @@ class NamedBits:
 
     def read(self, pool: FilePool, rows: slice, columns: slice) -> tuple[Words, MaskPlanes]:
         """Words that follow `target`; bits without a name become planes UNKNOWN<n>."""
-        words = self.plane.words(pool, rows, columns)
-        used = int(np.bitwise_or.reduce(words, axis=None)) if words.size else 0
+        words, used = self.plane.words_and_union(pool, rows, columns)
         unnamed = used & ~self.source.bitmask(*self.source)
         if unnamed:
             return self._with_unknown(words, unnamed)
         # Planes that are set nowhere need no mapping, which saves a pass over the pixels each.
         present = MaskPlanes({name: self.source[name] for name in self.source.names_of(used)})
+        if all(self.target[name] == bit for name, bit in present.items()):
+            return words, self.target
         return conformed_bits(words, present, self.target), self.target
 
     def _with_unknown(self, words: Words, unnamed: int) -> tuple[Words, MaskPlanes]:
@@ -186,6 +190,40 @@ class Layout:
         if self.marks_no_data:
             _mark_no_data(pixels, words, spread, planes, known=self.variance is not None)
         return MaskedImage(Image(pixels, box), Mask(words, box, planes), Image(spread, box))
+
+    def weigh(self, pool: FilePool, box: Box, bad_planes: Iterable[str]) -> Weighed | None:
+        """Mask and variance of a box with the counts of its pixels, without the image.
+
+        Parameters
+        ----------
+        pool : FilePool
+            Open files.
+        box : Box
+            Inside the box of the file.
+        bad_planes : iterable of str
+            Planes of bad pixels; unknown ones count for nothing.
+
+        Returns
+        -------
+        Weighed or None
+            None for layouts whose mask or variance depends on the image.
+        """
+        plane = self.variance.plane if isinstance(self.variance, PlaneVariance) else None
+        if plane is None or self.mask is None or self.marks_no_data or self.restores_infinity:
+            return None
+        rows, columns = box.slices_within(self.info.box)
+        raw = self.image.raw_rows(pool, rows, columns)
+        if raw is None or self.variance is None:
+            return None
+        words, planes = self.mask.read(pool, rows, columns)
+        spread = self.variance.read(pool, rows, columns, np.empty((0, 0), np.float32))
+        bad = planes.known_bitmask(bad_planes)
+        totals = np.zeros(3, np.int64)
+        for first, bits in raw:
+            here = slice(first - rows.start, first - rows.start + len(bits))
+            totals += count(bits, sys.byteorder == "little", words[here], spread[here], bad)
+        mask, variance = Mask(words, box, planes), Image(spread, box)
+        return Weighed(mask, variance, *(int(n) for n in totals))
 
 
 def _mark_no_data(

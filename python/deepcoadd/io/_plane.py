@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from deepcoadd._core.quality import swap_words
 from deepcoadd.errors import FileFormatError, OptionError
 from deepcoadd.io._hdus import Hdu
 from deepcoadd.io._pool import FilePool, OpenFile
@@ -24,6 +28,25 @@ _SWAP = sys.byteorder == "little"
 _TYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 # BZERO by which FITS keeps unsigned integers (and signed bytes).
 _OFFSETS = {16: (2**15, "u2"), 32: (2**31, "u4"), 64: (2**63, "u8"), 8: (-128, "i1")}
+
+
+RawRows = tuple[int, npt.NDArray[np.uint32]]
+"""Number of the first row in the plane, and the bits of some rows in the byte order of files."""
+
+
+def _to_native(values: npt.NDArray[Any]) -> int | None:
+    """Turn the byte order of values just read, in place; the OR of 4-byte words on the way."""
+    if not _SWAP or values.dtype.itemsize == 1:
+        return None
+    if values.dtype.itemsize == 4:
+        # Other threads can run meanwhile, unlike in numpy's own.
+        return swap_words(values.view(np.int32))
+    values.byteswap(inplace=True)
+    return None
+
+
+def _union(words: npt.NDArray[np.int32]) -> int:
+    return int(np.bitwise_or.reduce(words, axis=None)) if words.size else 0
 
 
 @dataclass(frozen=True)
@@ -104,15 +127,25 @@ class Plane:
         FileFormatError
             The plane is not of an integer type, or a word needs more than 32 bits.
         """
+        return self.words_and_union(pool, rows, columns)[0]
+
+    def words_and_union(
+        self, pool: FilePool, rows: slice, columns: slice
+    ) -> tuple[npt.NDArray[np.int32], int]:
+        """Words of a section, as `words`, and the OR of them all."""
         if not self.is_integer:
             raise FileFormatError(f"{self.where}: a mask of type {self.dtype}; expected integers")
         if self.dtype.itemsize < 8:
-            return self._section(pool, rows, columns, np.dtype(np.int32))
+            unions: list[int] = []
+            out = self._section(pool, rows, columns, np.dtype(np.int32), unions)
+            union = functools.reduce(operator.or_, unions) if unions else _union(out)
+            return out, union
         wide = self._section(pool, rows, columns, self.dtype)
         low, high = (int(wide.min()), int(wide.max())) if wide.size else (0, 0)
         if low < -(2**31) or high >= 2**32:
             raise FileFormatError(f"{self.where}: mask values {low}..{high} need over 32 bits")
-        return wide.astype(np.int32)
+        narrow = wide.astype(np.int32)
+        return narrow, _union(narrow)
 
     def _number(self, key: str, default: float) -> float:
         value = self.hdu.get(key, default)
@@ -121,15 +154,21 @@ class Plane:
         return value
 
     def _section(
-        self, pool: FilePool, rows: slice, columns: slice, dtype: np.dtype[Any]
+        self,
+        pool: FilePool,
+        rows: slice,
+        columns: slice,
+        dtype: np.dtype[Any],
+        unions: list[int] | None = None,
     ) -> npt.NDArray[Any]:
+        """Values of a section; where they are words as stored, their ORs are added to a list."""
         try:
             out = np.empty((rows.stop - rows.start, columns.stop - columns.start), dtype)
             with pool.use(self.path) as file:
                 if self.hdu.compressed:
                     self._read_tiles(file, rows, columns, out)
                 else:
-                    self._read_rows(file, rows, columns, out)
+                    self._read_rows(file, (rows, columns), out, unions)
         except MemoryError:
             raise OptionError(
                 f"{self.where}: no memory for a section of {rows.stop - rows.start} x "
@@ -138,9 +177,14 @@ class Plane:
         return out
 
     def _read_rows(
-        self, file: OpenFile, rows: slice, columns: slice, out: npt.NDArray[Any]
+        self,
+        file: OpenFile,
+        section: tuple[slice, slice],
+        out: npt.NDArray[Any],
+        unions: list[int] | None,
     ) -> None:
         """Read a plain image, some rows at a time."""
+        rows, columns = section
         raw_type = np.dtype(_TYPES[self.hdu.bitpix])
         nx = self.shape[1]
         width = columns.stop - columns.start
@@ -157,8 +201,9 @@ class Plane:
             offset = self.hdu.offset + (row * nx + first) * raw_type.itemsize
             file.read_into(offset, raw.reshape(-1).view(np.uint8).data)
             if direct:
-                if _SWAP and raw_type.itemsize > 1:
-                    target.byteswap(inplace=True)
+                union = _to_native(target)
+                if unions is not None and union is not None:
+                    unions.append(union)
             else:
                 cut = slice(columns.start - first, columns.stop - first)
                 self._decode(raw[:, cut], target)
@@ -189,6 +234,25 @@ class Plane:
             values[raw == self._blank] = np.nan
         with np.errstate(over="ignore"):
             out[...] = values
+
+    def raw_rows(self, pool: FilePool, rows: slice, columns: slice) -> Iterator[RawRows] | None:
+        """float32 values of a section as they stand in the file, some rows at a time.
+
+        Each step overwrites the one before. None where values are coded or of another type.
+        """
+        plain = not self.hdu.compressed and self.hdu.bitpix == -32 and self._as_stored
+        return self._raw_rows(pool, rows, columns) if plain else None
+
+    def _raw_rows(self, pool: FilePool, rows: slice, columns: slice) -> Iterator[RawRows]:
+        nx = self.shape[1]
+        step = max(1, _CHUNK_BYTES // (4 * max(nx, 1)))
+        buffer = np.empty((step, nx), np.uint32)
+        with pool.use(self.path) as file:
+            for row in range(rows.start, rows.stop, step):
+                part = buffer[: min(step, rows.stop - row)]
+                offset = self.hdu.offset + 4 * row * nx
+                file.read_into(offset, part.reshape(-1).view(np.uint8).data)
+                yield row, part[:, columns]
 
     def _read_tiles(
         self, file: OpenFile, rows: slice, columns: slice, out: npt.NDArray[Any]

@@ -11,6 +11,7 @@ pub mod interpolate;
 pub mod linalg;
 pub mod mask;
 pub mod par;
+pub mod quality;
 pub mod reject;
 pub mod simd;
 pub mod spans;

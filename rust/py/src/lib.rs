@@ -9,6 +9,7 @@ mod error;
 mod interpolate;
 mod linalg;
 mod mask;
+mod quality;
 mod reject;
 mod spans;
 mod stats;
@@ -120,6 +121,17 @@ mod _core {
     mod mask {
         #[pymodule_export]
         use crate::mask::{count_set, count_unmasked, set_and_clear};
+        #[pymodule_init]
+        fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+            crate::register(m)
+        }
+    }
+
+    /// What the weighing of an exposure looks at.
+    #[pymodule]
+    mod quality {
+        #[pymodule_export]
+        use crate::quality::{count, swap_words};
         #[pymodule_init]
         fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
             crate::register(m)
