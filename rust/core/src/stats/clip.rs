@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Clipping passes over a sample set.
 
+// A branch would keep these loops out of the SIMD lanes.
+#![allow(clippy::needless_bitwise_bool)]
+
 use super::props::Options;
 use super::weighted::{Moments, Point};
 
@@ -40,39 +43,40 @@ impl Clipped {
 /// Half-width that no finite sample exceeds and no rejected one (infinity) meets.
 #[inline(always)]
 pub(crate) fn bounded(half_width: f64) -> f64 {
-    half_width.min(f64::MAX)
+    if half_width < f64::MAX {
+        half_width
+    } else {
+        f64::MAX
+    }
 }
 
-/// Where the clipping of one sample set stands.
+/// Where the clipping of one sample set stands. No branches: the same code runs for one set and for
+/// many side by side.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Passes {
     pub centre: f64,
     pub half_width: f64,
-    last: Option<(Moments, f64, f64)>,
-    stopped: bool,
-    fell_back: bool,
+    /// The last pass that kept enough, if there was one.
+    pub last: Moments,
+    pub last_interval: (f64, f64),
+    pub known: bool,
+    pub stopped: bool,
+    pub fell_back: bool,
 }
 
 impl Passes {
-    /// Nothing to do.
-    pub const IDLE: Self = Self {
-        centre: f64::NAN,
-        half_width: f64::NAN,
-        last: None,
-        stopped: true,
-        fell_back: false,
-    };
-
     /// The first pass is about the median.
     #[inline(always)]
     pub fn new((median, iqr): (f64, f64), options: &Options) -> Self {
         let half_width = bounded(options.sigma_clip * SIGMA_PER_IQR * iqr);
-        let stopped = median.is_nan() || half_width.is_nan();
+        let unknown = f64::NAN;
         Self {
             centre: median,
             half_width,
-            last: None,
-            stopped,
+            last: Moments::counted(unknown),
+            last_interval: (unknown, unknown),
+            known: false,
+            stopped: median.is_nan(),
             fell_back: false,
         }
     }
@@ -80,18 +84,19 @@ impl Passes {
     /// Sets the interval of the next pass; false if that pass would be the last one again.
     #[inline(always)]
     pub fn advance(&mut self, n: f64, options: &Options) -> bool {
-        if self.stopped {
-            return false;
-        }
-        let Some((m, centre, half_width)) = &self.last else {
-            return true;
+        let next = !self.stopped & self.known;
+        let mean = self.last.mean();
+        let scatter = bounded(options.sigma_clip * self.last.variance().sqrt());
+        let (centre, half_width) = (self.centre, self.half_width);
+        self.centre = if next { mean } else { centre };
+        self.half_width = if next & (n > 1.0) {
+            scatter
+        } else {
+            half_width
         };
-        self.centre = m.mean();
-        if n > 1.0 {
-            self.half_width = bounded(options.sigma_clip * m.variance().sqrt());
-        }
-        self.stopped = self.centre.is_nan() || self.half_width.is_nan();
-        !self.stopped && (self.centre != *centre || self.half_width != *half_width)
+        self.stopped |= self.centre.is_nan();
+        let (c, h) = self.last_interval;
+        !self.stopped & (!self.known | (self.centre != c) | (self.half_width != h))
     }
 
     /// Takes the moments of what the pass kept of `all`. A pass that keeps everything returns the
@@ -99,18 +104,25 @@ impl Passes {
     /// none is clipped are the same bits.
     #[inline(always)]
     pub fn take(&mut self, kept: Moments, all: &Moments) {
-        if self.stopped {
-            return;
-        }
-        if kept.n < all.n.min(2.0) {
-            (self.stopped, self.fell_back) = (true, true);
-            return;
-        }
-        let moments = if kept.n == all.n { *all } else { kept };
-        self.last = Some((moments, self.centre, self.half_width));
+        let few = kept.n < if all.n < 2.0 { all.n } else { 2.0 };
+        let fails = few & !self.stopped;
+        let takes = !few & !self.stopped;
+        let moments = Moments::choose(kept.n == all.n, *all, kept);
+        let (c, h) = self.last_interval;
+        self.last = Moments::choose(takes, moments, self.last);
+        self.last_interval = (
+            if takes { self.centre } else { c },
+            if takes { self.half_width } else { h },
+        );
+        self.known |= takes;
+        self.stopped |= fails;
+        self.fell_back |= fails;
     }
 
-    /// What the passes came to, for a sample set with the moments `all`.
+    /// What the passes came to, for a sample set with the moments `all`. Without any pass there is
+    /// nothing, or, if the first one already kept too few, median and quartiles stand in and
+    /// nothing counts as clipped.
+    #[inline(always)]
     pub fn result(
         &self,
         all: &Moments,
@@ -118,37 +130,32 @@ impl Passes {
         options: &Options,
         truncation: f64,
     ) -> Clipped {
-        let mode = options.error_mode;
-        let fell_back = self.fell_back;
-        let Some((m, centre, half_width)) = self.last else {
-            if !fell_back {
-                return Clipped::NOTHING;
-            }
-            // The first pass already keeps too few: median and quartiles stand in, and nothing
-            // counts as clipped.
-            let variance = (SIGMA_PER_IQR * iqr).powi(2);
-            return Clipped {
-                mean: median,
-                variance,
-                mean_variance: all.mean_variance(mode, variance),
-                n_kept: all.n,
-                weight: all.s0,
-                centre: median,
-                half_width: f64::INFINITY,
-                fell_back,
-            };
-        };
-        let variance = m.variance() / correction(all.n, m.n, truncation);
-        let mean_variance = m.mean_variance(mode, variance);
-        let (mean, n_kept, weight) = (m.mean(), m.n, m.s0);
+        let (known, fell_back) = (self.known, self.fell_back);
+        let m = Moments::choose(known, self.last, *all);
+        let sigma = SIGMA_PER_IQR * iqr;
+        let scatter = m.variance() / correction(all.n, m.n, truncation);
+        let variance = if known { scatter } else { sigma * sigma };
+        let mean_variance = m.mean_variance(options.error_mode, variance);
+        let mean = if known { m.mean() } else { median };
+        let (c, h) = self.last_interval;
+        let (c, h) = (
+            if known { c } else { median },
+            if known { h } else { f64::INFINITY },
+        );
+        let none = Clipped::NOTHING;
+        let some = known | fell_back;
         Clipped {
-            mean,
-            variance,
-            mean_variance,
-            n_kept,
-            weight,
-            centre,
-            half_width,
+            mean: if some { mean } else { none.mean },
+            variance: if some { variance } else { none.variance },
+            mean_variance: if some {
+                mean_variance
+            } else {
+                none.mean_variance
+            },
+            n_kept: if some { m.n } else { none.n_kept },
+            weight: if some { m.s0 } else { none.weight },
+            centre: if some { c } else { none.centre },
+            half_width: if some { h } else { none.half_width },
             fell_back,
         }
     }

@@ -1,23 +1,26 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! MEAN, MEDIAN and MEANCLIP of `f32` stacks, many pixels at a time.
 //!
-//! A tile of pixels is gathered, summed and, for quantiles, sorted. Most pixels of a clipped stack
-//! lose no sample in any pass: the extremes of the samples tell which, and their moments are
-//! already known. The others are collected into a tile of their own, which goes through the passes.
+//! A strip of a row is loaded and summed. For quantiles its samples are kept and sorted in groups
+//! that stay in the first cache. Most pixels of a clipped stack lose no sample in any pass: the
+//! extremes of the samples tell which, and their moments are already known. The others go through
+//! the passes, in their group if it has many of them, else in groups of their own.
 
-use super::clip::Passes;
-use super::lanes::{
-    Extremes, Picked, Survey, admit, admit_finite, losing, mark_quartiles, means, median_errors,
-    or_words, quartile, reject_unmeasured, reset, survey, take_four,
+use super::load::{LANES, Lanes, Line, Source, Survey, Target, move_lane, take};
+use super::network::{Network, mark_quartiles, quartiles};
+use super::passes::{
+    Answer, ClippedGroup, GroupPasses, Quartiles, advance, losing, means, medians, results,
+    take_pass,
 };
-use super::network::Network;
 use super::props::{ErrorMode, MaskRules, Options, Property, Weighting};
-use super::stack::{Diagnostics, PixelOut, Row, StackInput, lines_at};
+use super::stack::{Diagnostics, Row, StackInput, lines_at};
 use super::sums::{Recipe, RowWeight, Rows, Sums};
-use super::weighted::{Moments, proper};
 
-/// Pixels that lose samples which are clipped together.
-const HARD: usize = 64;
+/// Groups of a strip, at most: what is known of them stays in the first cache.
+const MOST_GROUPS: usize = 32;
+
+/// Pixels of a group that lose samples from which on it is clipped as it stands.
+const MANY: usize = LANES / 2;
 
 /// What to compute, and everything that is the same for all pixels.
 pub struct Plan<'a, 'o> {
@@ -32,6 +35,8 @@ pub struct Plan<'a, 'o> {
     images: Vec<ndarray::ArrayView2<'a, f32>>,
     masks: Option<Vec<ndarray::ArrayView2<'a, i32>>>,
     variances: Option<Vec<ndarray::ArrayView2<'a, f32>>>,
+    /// Mask words of a strip without masks.
+    no_words: Vec<i32>,
 }
 
 impl<'a, 'o> Plan<'a, 'o> {
@@ -66,14 +71,17 @@ impl<'a, 'o> Plan<'a, 'o> {
         let row_weight = |k: usize| match (inverse, mosaic) {
             (true, _) => RowWeight {
                 w: 1.0,
+                ww: 1.0,
                 wv: if mosaic { 1.0 } else { 0.0 },
             },
             (false, true) => RowWeight {
                 w: weight(k),
+                ww: weight(k) * weight(k),
                 wv: weight(k),
             },
             (false, false) => RowWeight {
                 w: weight(k),
+                ww: weight(k) * weight(k),
                 wv: weight(k) * weight(k),
             },
         };
@@ -103,461 +111,423 @@ impl<'a, 'o> Plan<'a, 'o> {
                 .variances
                 .filter(|_| needs_variances)
                 .map(|planes| used.iter().map(|&k| planes[k]).collect()),
+            no_words: vec![0; MOST_GROUPS * LANES],
         })
     }
 
-    /// Pixels of a tile: so many that its samples stay in the first-level cache while they are
-    /// sorted; sums alone gain more from long reads.
-    fn tile_width(&self) -> usize {
-        let samples = if self.property == Property::MEAN {
-            32_768
-        } else {
-            7_680
-        };
-        (samples / self.images.len() / 32 * 32).clamp(32, 1024)
+    /// Groups of a strip: so many that its samples stay in the second cache.
+    fn strip_groups(&self) -> usize {
+        (65_536 / LANES / self.images.len()).clamp(1, MOST_GROUPS)
+    }
+
+    /// Rows from one group to the next: odd, for the rows of an image shall not all fall into a
+    /// few sets of the cache.
+    fn rows(&self) -> usize {
+        self.images.len() | 1
     }
 
     /// Computes rows of the outputs.
     pub fn run(&self, rows: &mut [Row<f32>]) -> Diagnostics {
-        let mut total = Diagnostics::default();
+        let width = rows.first().map_or(0, |row| row.image.len());
+        let step = self.strip_groups() * LANES;
         let mut work = Work::new(self);
-        for row in 0..rows.len() {
-            let width = rows[row].image.len();
-            let lines = Lines::of(self, rows[row].y);
-            let mut x = 0;
-            while x < width {
-                let tile = Tile {
-                    row,
-                    x,
-                    w: work.width.min(width - x),
-                };
-                work.gather(self, &lines, &tile);
-                work.evaluate(self, rows, &lines, &tile, &mut total);
-                x += tile.w;
-            }
+        let mut strips = Vec::new();
+        for (row, y) in rows.iter().map(|row| row.y).enumerate() {
+            strips.extend((0..width).step_by(step).map(|x| Strip {
+                row,
+                y,
+                x,
+                w: step.min(width - x),
+            }));
         }
-        work.clip_hard(self, rows, &mut total);
-        total
-    }
-}
-
-/// The inputs of one row.
-struct Lines<'a> {
-    images: Vec<&'a [f32]>,
-    masks: Option<Vec<&'a [i32]>>,
-    variances: Option<Vec<&'a [f32]>>,
-}
-
-impl<'a> Lines<'a> {
-    fn of(plan: &'a Plan<'_, '_>, y: usize) -> Self {
-        Self {
-            images: lines_at(&plan.images, y),
-            masks: plan.masks.as_ref().map(|planes| lines_at(planes, y)),
-            variances: plan.variances.as_ref().map(|planes| lines_at(planes, y)),
+        for strip in strips {
+            work.load(self, strip);
+            work.evaluate(self);
+            work.write(self, rows);
         }
+        work.clip_hard(self, rows);
+        work.total
     }
 }
 
 /// Pixels x to x + w of a row.
-struct Tile {
+#[derive(Debug, Clone, Copy, Default)]
+struct Strip {
     row: usize,
+    y: usize,
     x: usize,
     w: usize,
 }
 
-impl Tile {
-    fn of<'a, T>(&self, line: &'a [T]) -> &'a [T] {
-        &line[self.x..self.x + self.w]
+impl Strip {
+    fn groups(&self) -> usize {
+        self.w.div_ceil(LANES)
     }
 
-    fn rows_of<'a, T>(&self, lines: Option<&[&'a [T]]>) -> Vec<&'a [T]> {
+    fn of<'a, T>(&self, planes: &'a [ndarray::ArrayView2<'a, T>]) -> Vec<&'a [T]> {
+        let mut lines = lines_at(planes, self.y);
+        for line in &mut lines {
+            *line = &line[self.x..self.x + self.w];
+        }
         lines
-            .unwrap_or_default()
-            .iter()
-            .map(|line| self.of(line))
-            .collect()
     }
 
-    fn of_mut<'a, T>(&self, line: &'a mut [T]) -> &'a mut [T] {
-        &mut line[self.x..self.x + self.w]
+    /// Writes numbers of groups to a row.
+    fn put<T: Copy, G>(&self, groups: &[G], number: impl Fn(&G) -> &Lanes<T>, line: &mut [T]) {
+        let line = &mut line[self.x..self.x + self.w];
+        let (whole, rest) = line.as_chunks_mut::<LANES>();
+        for g in 0..whole.len() {
+            whole[g] = *number(&groups[g]);
+        }
+        if !rest.is_empty() {
+            rest.copy_from_slice(&number(&groups[whole.len()])[..rest.len()]);
+        }
     }
 }
 
-/// A pixel that loses samples: where it is and what is known of it.
-#[derive(Clone, Copy)]
-struct Hard {
-    row: usize,
-    x: usize,
-    quartiles: (f64, f64),
-    all: Moments,
-    mask: i32,
-}
-
-/// Memory of one thread; vectors have one element a pixel if nothing else is said.
-#[derive(Default)]
-struct Work {
-    width: usize,
-    /// One row an image.
-    samples: Vec<f32>,
-    sorted: Vec<f32>,
-    sums: Sums,
-    survey: Survey,
-    shift: Vec<f64>,
-    unlimited: Vec<f64>,
-    /// For each threshold the weight of the rejected samples that carry its bit.
-    rejected: Vec<Vec<f64>>,
-    picked: Picked,
-    quartiles: [Vec<f64>; 3],
-    value: Vec<f64>,
-    variance: Vec<f64>,
-    losing: Vec<u32>,
-    hard: Vec<Hard>,
-    /// One row of `HARD` an image.
-    hard_samples: Vec<f32>,
-    hard_variances: Vec<f32>,
-    hard_sums: Sums,
-}
-
-impl Work {
-    fn new(plan: &Plan<'_, '_>) -> Self {
-        let (width, n) = (plan.tile_width(), plan.images.len());
-        let hard = if plan.property == Property::MEANCLIP {
-            n * HARD
-        } else {
-            0
-        };
-        let hard_variances = if plan.variances.is_some() { hard } else { 0 };
-        Self {
-            width,
-            samples: vec![0.0; n * width],
-            sorted: vec![0.0; n * width],
-            unlimited: vec![f64::MAX; width],
-            picked: Picked {
-                low: vec![0.0; width],
-                high: vec![0.0; width],
-            },
-            quartiles: std::array::from_fn(|_| vec![0.0; width]),
-            value: vec![0.0; width],
-            variance: vec![0.0; width],
-            losing: vec![0; width],
-            hard: Vec::with_capacity(HARD),
-            hard_samples: vec![f32::INFINITY; hard],
-            hard_variances: vec![1.0; hard_variances],
-            ..Self::default()
-        }
-    }
-
-    /// Loads the samples of a tile; those rejected become +infinity.
-    fn gather(&mut self, plan: &Plan<'_, '_>, lines: &Lines<'_>, tile: &Tile) {
-        let w = tile.w;
-        self.survey.clear(w);
-        let mut k = 0;
-        while k < lines.images.len() {
-            let rows = match &lines.masks {
-                Some(masks) if !plan.recipe.inverse && k + 4 <= masks.len() => {
-                    self.take_four(plan, lines, masks, (k, tile));
-                    4
-                }
-                _ => {
-                    self.take_one(plan, lines, (k, tile));
-                    1
-                }
-            };
-            k += rows;
-        }
-        self.shift.clear();
-        self.shift
-            .extend(self.survey.first.iter().map(|&x| f64::from(x)));
-        self.weigh_rejected(plan, lines, tile);
-    }
-
-    fn take_four(
-        &mut self,
-        plan: &Plan<'_, '_>,
-        lines: &Lines<'_>,
-        masks: &[&[i32]],
-        (k, tile): (usize, &Tile),
-    ) {
-        let values = std::array::from_fn(|j| tile.of(lines.images[k + j]));
-        let words = std::array::from_fn(|j| tile.of(masks[k + j]));
-        let kept = &mut self.samples[k * tile.w..(k + 4) * tile.w];
-        take_four(values, words, plan.options.bad_bits, kept, &mut self.survey);
-    }
-
-    fn take_one(&mut self, plan: &Plan<'_, '_>, lines: &Lines<'_>, (k, tile): (usize, &Tile)) {
-        let w = tile.w;
-        let values = tile.of(lines.images[k]);
-        let kept = &mut self.samples[k * w..(k + 1) * w];
-        let words = lines.masks.as_ref().map(|masks| tile.of(masks[k]));
-        match words {
-            Some(words) => admit(values, words, plan.options.bad_bits, kept),
-            None => admit_finite(values, kept),
-        }
-        if let (Some(variances), true) = (&lines.variances, plan.recipe.inverse) {
-            reject_unmeasured(tile.of(variances[k]), kept);
-        }
-        let s = &mut self.survey;
-        if let Some(words) = words {
-            or_words(words, kept, &mut s.any_mask, &mut s.or_mask);
-        }
-        survey(kept, &mut s.n, &mut s.first, &mut s.low, &mut s.high);
-    }
-
-    /// Sums the weights of the rejected samples that carry the bit of a threshold.
-    fn weigh_rejected(&mut self, plan: &Plan<'_, '_>, lines: &Lines<'_>, tile: &Tile) {
-        let (w, thresholds) = (tile.w, &plan.options.thresholds);
-        self.rejected.resize(thresholds.len(), Vec::new());
-        for (sums, &(bit, _)) in self.rejected.iter_mut().zip(thresholds) {
-            reset(sums, w, 0.0);
-            let Some(masks) = &lines.masks else { continue };
-            if self.survey.any_mask.iter().all(|word| word >> bit & 1 == 0) {
+/// Sums the weights of the rejected samples that carry a bit, by pixels.
+fn weigh_rejected(plan: &Plan<'_, '_>, sources: &[Source], bit: u8, sums: &mut [f64]) {
+    for (source, weight) in sources.iter().zip(&plan.recipe.weights) {
+        for (l, sum) in sums.iter_mut().enumerate() {
+            if source.words[l] >> bit & 1 == 0 {
                 continue;
             }
-            for (k, mask) in masks.iter().enumerate() {
-                for (l, &word) in tile.of(mask).iter().enumerate() {
-                    if word >> bit & 1 != 0 && self.samples[k * w + l] == f32::INFINITY {
-                        let planes = lines.variances.as_ref();
-                        let v = planes.map_or(0.0, |planes| f64::from(planes[k][tile.x + l]));
-                        let measured = v.is_finite() && v > 0.0;
-                        sums[l] += match (plan.recipe.inverse, measured) {
-                            (false, _) => plan.recipe.weights[k].w,
-                            (true, true) => 1.0 / v,
-                            (true, false) => 0.0,
-                        };
-                    }
-                }
+            let good = source.x[l].is_finite() && source.words[l] & plan.options.bad_bits == 0;
+            if !plan.recipe.inverse {
+                *sum += if good { 0.0 } else { weight.w };
+                continue;
             }
+            let v = f64::from(source.v[l]);
+            let measured = v.is_finite() && v > 0.0;
+            *sum += if measured && !good { 1.0 / v } else { 0.0 };
         }
     }
+}
 
-    /// Evaluates the tile that was gathered and writes it; pixels that lose samples to clipping
-    /// are written again later.
-    fn evaluate(
-        &mut self,
-        plan: &Plan<'_, '_>,
-        rows: &mut [Row<'_, f32>],
-        lines: &Lines<'_>,
-        tile: &Tile,
-        total: &mut Diagnostics,
-    ) {
-        let w = tile.w;
-        self.sums.clear(w);
-        let v = tile.rows_of(lines.variances.as_deref());
-        let samples = Rows {
-            x: &self.samples,
-            v: &v,
+/// Pixels that lose samples: their samples, and what is known of them.
+struct Hard {
+    /// Row and column of each.
+    places: Vec<(usize, usize)>,
+    samples: Vec<Line<f32>>,
+    variances: Vec<Line<f32>>,
+    all: Sums,
+    quartiles: Quartiles,
+}
+
+impl Hard {
+    fn new(rows: usize, with_variances: bool) -> Self {
+        Self {
+            places: Vec::with_capacity(LANES),
+            samples: vec![Line([f32::INFINITY; LANES]); rows],
+            variances: vec![Line([1.0; LANES]); if with_variances { rows } else { 0 }],
+            all: Sums::EMPTY,
+            quartiles: Quartiles::EMPTY,
+        }
+    }
+}
+
+/// Memory of one thread. Vectors have one element a group if nothing else is said.
+struct Work<'p> {
+    strip: Strip,
+    sources: Vec<Source<'p>>,
+    /// [`Plan::rows`] lines a group.
+    samples: Vec<Line<f32>>,
+    variances: Vec<Line<f32>>,
+    /// A group in order of size.
+    sorted: Vec<Line<f32>>,
+    survey: Vec<Survey>,
+    sums: Vec<Sums>,
+    quartiles: Vec<Quartiles>,
+    losing: Vec<Line<u64>>,
+    answers: Vec<Answer>,
+    /// For each threshold the weight of the rejected samples that carry its bit, by pixels.
+    rejected: Vec<Vec<f64>>,
+    hard: Hard,
+    total: Diagnostics,
+}
+
+impl<'p> Work<'p> {
+    fn new(plan: &Plan<'_, '_>) -> Self {
+        let (n, groups) = (plan.images.len(), plan.strip_groups());
+        let samples = if plan.property == Property::MEAN {
+            0
+        } else {
+            groups * plan.rows()
         };
-        if plan.property == Property::MEAN {
-            plan.recipe
-                .sum_for_mean(samples, &self.shift, &self.survey.n, &mut self.sums);
-        } else {
-            plan.recipe
-                .sum(samples, &self.shift, &self.unlimited[..w], &mut self.sums);
-        }
-        self.finish_masks(plan);
-        if plan.property != Property::MEAN {
-            self.sort(plan, w);
-        }
-        if plan.property == Property::MEDIAN {
-            self.value[..w].copy_from_slice(&self.quartiles[1][..w]);
-            median_errors(&self.sums, &self.shift, &mut self.variance);
-        } else {
-            let clips = plan.property == Property::MEANCLIP;
-            let how = (
-                plan.options.error_mode,
-                if clips { plan.truncation } else { 1.0 },
-            );
-            means(
-                &self.sums,
-                &self.shift,
-                how,
-                &mut self.value,
-                &mut self.variance,
-            );
-        }
-        total.n_samples += self.survey.n.iter().map(|&n| u64::from(n)).sum::<u64>();
-        self.write(&mut rows[tile.row], tile);
-        if plan.property == Property::MEANCLIP {
-            let [lower, median, upper] = &self.quartiles;
-            let extremes = Extremes {
-                low: &self.survey.low,
-                high: &self.survey.high,
-            };
-            let quartiles = (&lower[..], &median[..], &upper[..]);
-            losing(
-                &self.sums,
-                &self.shift,
-                extremes,
-                quartiles,
-                plan.options,
-                &mut self.losing,
-            );
-            for l in 0..w {
-                if self.losing[l] != 0 {
-                    self.set_aside(l, tile, &v);
-                    if self.hard.len() == HARD {
-                        self.clip_hard(plan, rows, total);
-                    }
-                }
-            }
+        let variances = if plan.variances.is_some() { samples } else { 0 };
+        Self {
+            strip: Strip::default(),
+            sources: Vec::with_capacity(n),
+            samples: vec![Line([f32::INFINITY; LANES]); samples],
+            variances: vec![Line([1.0; LANES]); variances],
+            sorted: vec![Line([0.0; LANES]); n],
+            survey: vec![Survey::EMPTY; groups],
+            sums: vec![Sums::EMPTY; groups],
+            quartiles: vec![Quartiles::EMPTY; groups],
+            losing: vec![Line([0; LANES]); groups],
+            answers: vec![Answer::EMPTY; groups],
+            rejected: vec![Vec::new(); plan.options.thresholds.len()],
+            hard: Hard::new(n, plan.variances.is_some()),
+            total: Diagnostics::default(),
         }
     }
 
-    /// Quartiles of the tile.
-    fn sort(&mut self, plan: &Plan<'_, '_>, w: usize) {
-        let n = plan.images.len();
-        let complete = self.survey.n.iter().all(|&count| count as usize == n);
-        let sorted = &mut self.sorted[..n * w];
-        sorted.copy_from_slice(&self.samples[..n * w]);
-        let network = if complete {
+    /// Loads and sums the samples of a strip.
+    fn load(&mut self, plan: &'p Plan<'_, '_>, strip: Strip) {
+        self.strip = strip;
+        self.sources.clear();
+        let images = strip.of(&plan.images);
+        let masks = plan.masks.as_ref().map(|planes| strip.of(planes));
+        let variances = plan.variances.as_ref().map(|planes| strip.of(planes));
+        self.sources.extend((0..images.len()).map(|k| Source {
+            x: images[k],
+            words: masks.as_ref().map_or(&plan.no_words, |masks| masks[k]),
+            v: variances.as_ref().map_or(&[], |variances| variances[k]),
+        }));
+        let groups = strip.groups();
+        self.survey[..groups].fill(Survey::EMPTY);
+        self.sums[..groups].fill(Sums::EMPTY);
+        let target = Target {
+            survey: &mut self.survey[..groups],
+            sums: &mut self.sums[..groups],
+            rows: plan.rows(),
+            samples: &mut self.samples,
+            variances: &mut self.variances,
+        };
+        let keep = plan.property != Property::MEAN;
+        let how = (plan.options.bad_bits, keep);
+        take(&self.sources, &plan.recipe, how, target);
+    }
+
+    /// Evaluates the strip that was loaded, as if no pixel lost samples to clipping.
+    fn evaluate(&mut self, plan: &Plan<'_, '_>) {
+        let groups = self.strip.groups();
+        if plan.property != Property::MEAN {
+            for g in 0..groups {
+                self.sort_group(plan, g);
+            }
+        }
+        self.answer(plan, groups);
+        self.finish_masks(plan);
+    }
+
+    /// The samples of a group.
+    fn group(&self, plan: &Plan<'_, '_>, g: usize) -> Rows<'_> {
+        let (start, n) = (g * plan.rows(), plan.images.len());
+        let v = if self.variances.is_empty() {
+            &[]
+        } else {
+            &self.variances[start..start + n]
+        };
+        let x = &self.samples[start..start + n];
+        Rows { x, v }
+    }
+
+    /// Finds the quartiles of a group and the pixels that lose samples.
+    fn sort_group(&mut self, plan: &Plan<'_, '_>, g: usize) {
+        let start = g * plan.rows();
+        let samples = &self.samples[start..start + plan.images.len()];
+        let (seen, found) = (&self.survey[g], &mut self.quartiles[g]);
+        let network = if seen.n == [plan.images.len() as u32; LANES] {
             &plan.complete
         } else {
             &plan.partial
         };
-        network.sort(sorted, w);
+        network.sort(samples, &mut self.sorted);
         let clips = plan.property == Property::MEANCLIP;
-        for (i, out) in (1..).zip(&mut self.quartiles) {
-            if i == 2 || clips {
-                quartile(sorted, &self.survey.n, i, &mut self.picked, out);
-            }
+        quartiles(&self.sorted, &seen.n, clips, found);
+        if clips {
+            let losing_here = &mut self.losing[g].0;
+            losing(&self.sums[g], seen, found, plan.options, losing_here);
+        }
+    }
+
+    fn answer(&mut self, plan: &Plan<'_, '_>, groups: usize) {
+        let (sums, answers) = (&self.sums[..groups], &mut self.answers[..groups]);
+        if plan.property == Property::MEDIAN {
+            medians(sums, &self.quartiles, answers);
+        } else {
+            let clips = plan.property == Property::MEANCLIP;
+            let truncation = if clips { plan.truncation } else { 1.0 };
+            means(sums, plan.options.error_mode, truncation, answers);
         }
     }
 
     /// Completes the mask words but for what clipping adds.
     fn finish_masks(&mut self, plan: &Plan<'_, '_>) {
-        let count = plan.images.len() as u32;
-        for (&(bit, threshold), rejected) in plan.options.thresholds.iter().zip(&self.rejected) {
-            for ((word, rejected), kept) in self
-                .survey
-                .or_mask
-                .iter_mut()
-                .zip(rejected)
-                .zip(&self.sums.s0)
-            {
-                if rejected / (kept + rejected) > threshold {
-                    *word |= 1 << bit;
+        for (&(bit, threshold), rejected) in plan.options.thresholds.iter().zip(&mut self.rejected)
+        {
+            rejected.clear();
+            rejected.resize(self.strip.w, 0.0);
+            weigh_rejected(plan, &self.sources, bit, rejected);
+            for (l, &rejected) in rejected.iter().enumerate() {
+                let (g, l) = (l / LANES, l % LANES);
+                if rejected / (self.sums[g].s0[l] + rejected) > threshold {
+                    self.survey[g].or_mask[l] |= 1 << bit;
                 }
             }
         }
-        for (word, &n) in self.survey.or_mask.iter_mut().zip(&self.survey.n) {
-            *word = if n == 0 {
-                plan.options.no_data_bits
-            } else {
-                *word
-            };
-        }
-        for &(from, to) in plan.rules.mask_map {
-            for ((word, any), &n) in self
-                .survey
-                .or_mask
-                .iter_mut()
-                .zip(&self.survey.any_mask)
-                .zip(&self.survey.n)
-            {
-                *word |= if n < count && any & from != 0 { to } else { 0 };
+        let count = plan.images.len() as u32;
+        for survey in &mut self.survey[..self.strip.groups()] {
+            let (words, n) = (&mut survey.or_mask, &survey.n);
+            for l in 0..LANES {
+                let (nothing, word) = (n[l] == 0, words[l]);
+                words[l] = if nothing {
+                    plan.options.no_data_bits
+                } else {
+                    word
+                };
+            }
+            for &(from, to) in plan.rules.mask_map {
+                for l in 0..LANES {
+                    let opened = n[l] < count && survey.any_mask[l] & from != 0;
+                    words[l] |= if opened { to } else { 0 };
+                }
             }
         }
     }
 
-    /// Writes the pixels of a tile, none of them clipped.
-    fn write(&self, row: &mut Row<'_, f32>, tile: &Tile) {
-        narrow(tile.of_mut(row.image), &self.value);
+    /// Writes the pixels of the strip and clips those that lose samples, or sets them aside.
+    fn write(&mut self, plan: &Plan<'_, '_>, rows: &mut [Row<'_, f32>]) {
+        let strip = self.strip;
+        for (g, survey) in self.survey[..strip.groups()].iter().enumerate() {
+            let pixels = (strip.w - g * LANES).min(LANES);
+            let n = survey.n[..pixels].iter().sum::<u32>();
+            self.total.n_samples += u64::from(n);
+        }
+        if strip.w > 0 {
+            self.write_answers(&mut rows[strip.row]);
+        }
+        if plan.property == Property::MEANCLIP {
+            for g in 0..strip.groups() {
+                self.clip(plan, rows, g);
+            }
+        }
+    }
+
+    /// Writes the pixels of the strip as if none were clipped.
+    fn write_answers(&self, row: &mut Row<'_, f32>) {
+        let strip = self.strip;
+        strip.put(&self.answers, |a| &a.value, row.image);
         if let Some(plane) = &mut row.variance {
-            narrow(tile.of_mut(plane), &self.variance);
+            strip.put(&self.answers, |a| &a.variance, plane);
         }
         if let Some(plane) = &mut row.weight_sum {
-            narrow(tile.of_mut(plane), &self.sums.s0);
+            strip.put(&self.answers, |a| &a.weight, plane);
         }
         if let Some(plane) = &mut row.mask {
-            tile.of_mut(plane).copy_from_slice(&self.survey.or_mask);
+            strip.put(&self.survey, |s| &s.or_mask, plane);
         }
         if let Some(plane) = &mut row.n_point {
-            tile.of_mut(plane).copy_from_slice(&self.survey.n);
+            strip.put(&self.survey, |s| &s.n, plane);
         }
         if let Some(plane) = &mut row.n_clipped {
-            tile.of_mut(plane).fill(0);
+            plane[strip.x..strip.x + strip.w].fill(0);
         }
     }
 
-    /// Copies one pixel into the tile of those that must be clipped.
-    fn set_aside(&mut self, l: usize, tile: &Tile, v: &[&[f32]]) {
-        let (j, w) = (self.hard.len(), tile.w);
-        for k in 0..self.hard_samples.len() / HARD {
-            self.hard_samples[k * HARD + j] = self.samples[k * w + l];
+    /// Clips the pixels of a group that lose samples, or sets them aside.
+    fn clip(&mut self, plan: &Plan<'_, '_>, rows: &mut [Row<'_, f32>], g: usize) {
+        let strip = self.strip;
+        let (x, losing) = (strip.x + g * LANES, self.losing[g].0);
+        let n_losing = losing.iter().sum::<u64>() as usize;
+        if n_losing == 0 {
+            return;
         }
-        for (hard, row) in self.hard_variances.chunks_exact_mut(HARD).zip(v) {
-            hard[j] = row[l];
-        }
-        let [lower, median, upper] = &self.quartiles;
-        self.hard.push(Hard {
-            row: tile.row,
-            x: tile.x + l,
-            quartiles: (median[l], upper[l] - lower[l]),
-            all: self.sums.at(l, self.shift[l]),
-            mask: self.survey.or_mask[l],
+        let clipped = (n_losing >= MANY).then(|| {
+            let samples = self.group(plan, g);
+            clip_group(plan, (samples, &self.sums[g], &self.quartiles[g]))
         });
+        // Pixels beyond the end have no samples to lose.
+        for l in (0..LANES).filter(|&l| losing[l] != 0) {
+            if let Some(clipped) = &clipped {
+                put(
+                    plan,
+                    rows,
+                    (strip.row, x + l),
+                    (clipped, l),
+                    &mut self.total,
+                );
+                continue;
+            }
+            self.set_aside(plan, (g, l), (strip.row, x + l));
+            if self.hard.places.len() == LANES {
+                self.clip_hard(plan, rows);
+            }
+        }
     }
 
-    /// Runs the clipping passes over the pixels set aside and writes them.
-    fn clip_hard(
-        &mut self,
-        plan: &Plan<'_, '_>,
-        rows: &mut [Row<'_, f32>],
-        total: &mut Diagnostics,
-    ) {
-        let options = plan.options;
-        let mut passes = [Passes::IDLE; HARD];
-        for (passes, hard) in passes.iter_mut().zip(&self.hard) {
-            *passes = Passes::new(hard.quartiles, options);
+    /// Copies one pixel into the group of those that must be clipped.
+    fn set_aside(&mut self, plan: &Plan<'_, '_>, (g, l): (usize, usize), place: (usize, usize)) {
+        let (start, hard) = (g * plan.rows(), &mut self.hard);
+        let (end, j) = (start + plan.images.len(), hard.places.len());
+        move_lane(&self.samples[start..end], l, &mut hard.samples, j);
+        if !self.variances.is_empty() {
+            move_lane(&self.variances[start..end], l, &mut hard.variances, j);
         }
-        let v: Vec<&[f32]> = self.hard_variances.chunks_exact(HARD).collect();
+        hard.all.put(j, self.sums[g].at(l));
+        hard.quartiles.median[j] = self.quartiles[g].median[l];
+        hard.quartiles.iqr[j] = self.quartiles[g].iqr[l];
+        hard.places.push(place);
+    }
+
+    /// Clips the pixels set aside.
+    fn clip_hard(&mut self, plan: &Plan<'_, '_>, rows: &mut [Row<'_, f32>]) {
+        let hard = &mut self.hard;
         let samples = Rows {
-            x: &self.hard_samples,
-            v: &v,
+            x: &hard.samples,
+            v: &hard.variances,
         };
-        for _ in 0..options.n_iter {
-            let (mut centre, mut half_width) = ([f64::NAN; HARD], [f64::NAN; HARD]);
-            let mut moved = false;
-            for (j, hard) in self.hard.iter().enumerate() {
-                moved |= passes[j].advance(hard.all.n, options);
-                (centre[j], half_width[j]) = (passes[j].centre, passes[j].half_width);
-            }
-            if !moved {
-                break;
-            }
-            self.hard_sums.clear(HARD);
-            plan.recipe
-                .sum(samples, &centre, &half_width, &mut self.hard_sums);
-            for (j, hard) in self.hard.iter().enumerate() {
-                passes[j].take(self.hard_sums.at(j, centre[j]), &hard.all);
-            }
+        let clipped = clip_group(plan, (samples, &hard.all, &hard.quartiles));
+        for (l, place) in hard.places.drain(..).enumerate() {
+            put(plan, rows, place, (&clipped, l), &mut self.total);
         }
-        for (passes, hard) in passes.iter().zip(&self.hard) {
-            let clipped = passes.result(&hard.all, hard.quartiles, options, plan.truncation);
-            let n_clipped = (hard.all.n - clipped.n_kept) as u32;
-            total.n_clipped += u64::from(n_clipped);
-            total.n_fallback += u64::from(clipped.fell_back);
-            let bits = if n_clipped > 0 {
-                plan.rules.clipped_bits
-            } else {
-                0
-            };
-            let out = PixelOut {
-                value: clipped.mean,
-                variance: proper(clipped.mean_variance),
-                mask: hard.mask | bits,
-                n_point: hard.all.n as u32,
-                n_clipped,
-                weight: clipped.weight,
-            };
-            rows[hard.row].put(hard.x, &out);
-        }
-        self.hard.clear();
     }
 }
 
-fn narrow(line: &mut [f32], values: &[f64]) {
-    for (pixel, &value) in line.iter_mut().zip(values) {
-        *pixel = value as f32;
+/// Runs the clipping passes over a group.
+fn clip_group(
+    plan: &Plan<'_, '_>,
+    (samples, all, quartiles): (Rows, &Sums, &Quartiles),
+) -> ClippedGroup {
+    let mut passes = GroupPasses::new(quartiles, plan.options);
+    let mut kept = Sums::EMPTY;
+    for _ in 0..plan.options.n_iter {
+        if !advance(&mut passes, all, plan.options) {
+            break;
+        }
+        let (centre, half_width) = (&passes.centre, &passes.half_width);
+        plan.recipe.sum(samples, centre, half_width, &mut kept);
+        take_pass(&mut passes, &kept, all);
+    }
+    let mut clipped = ClippedGroup::EMPTY;
+    let how = (plan.options, plan.truncation);
+    results(&passes, all, quartiles, how, &mut clipped);
+    clipped
+}
+
+/// Writes a clipped pixel.
+fn put(
+    plan: &Plan<'_, '_>,
+    rows: &mut [Row<'_, f32>],
+    (row, x): (usize, usize),
+    (clipped, l): (&ClippedGroup, usize),
+    total: &mut Diagnostics,
+) {
+    let (row, n) = (&mut rows[row], clipped.n_clipped[l]);
+    total.n_clipped += u64::from(n);
+    total.n_fallback += u64::from(clipped.fell_back[l]);
+    row.image[x] = clipped.answer.value[l];
+    if let Some(plane) = &mut row.variance {
+        plane[x] = clipped.answer.variance[l];
+    }
+    if let Some(plane) = &mut row.weight_sum {
+        plane[x] = clipped.answer.weight[l];
+    }
+    if let Some(plane) = &mut row.n_clipped {
+        plane[x] = n;
+    }
+    if let (Some(plane), true) = (&mut row.mask, n > 0) {
+        plane[x] |= plan.rules.clipped_bits;
     }
 }

@@ -6,12 +6,11 @@
 //! the same order, so that threads do not change a bit.
 
 use super::clip::Passes;
-use super::lanes::{admit, admit_finite, bin, or_words, survey};
+use super::lanes::{add_unit, admit, admit_finite, bin, or_words, survey};
 use super::props::{ErrorMode, Options, Property};
 use super::sample::Summary;
 use super::select::{between, position};
 use super::single::ImageInput;
-use super::sums::add_unit;
 use super::weighted::Moments;
 use crate::par;
 use ndarray::ArrayView2;

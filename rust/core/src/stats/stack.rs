@@ -264,8 +264,8 @@ pub(super) fn lines_at<'a, U>(planes: &'a [ArrayView2<'a, U>], y: usize) -> Vec<
 
 /// Rows of the outputs, in blocks that are worth a thread's while.
 fn row_blocks<T: Pixel>(out: Outputs<T>) -> Vec<Vec<Row<T>>> {
-    const PIXELS: usize = 4096;
-    let per_block = (PIXELS / out.image.ncols().max(1)).max(1);
+    let pixels = (out.image.len() / (16 * par::num_threads())).clamp(4096, 65_536);
+    let per_block = (pixels / out.image.ncols().max(1)).max(1);
     let (mut mask, mut variance) = (rows_of(out.mask), rows_of(out.variance));
     let (mut n_point, mut n_clipped) = (rows_of(out.n_point), rows_of(out.n_clipped));
     let mut weight_sum = rows_of(out.weight_sum);

@@ -1,52 +1,61 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Masked sums over rows of samples, pixels side by side.
+//! Masked sums over the samples of a group of pixels.
 //!
 //! Sums run over the samples in input order and add nothing for a rejected one, which makes every
 //! pixel the same bits as [`Moments::of`] over its surviving samples.
 
+// An index is all that lanes have.
+#![allow(clippy::needless_range_loop)]
+
+use super::load::{LANES, Lanes, Line};
 use super::weighted::Moments;
 use crate::simd::dispatch;
 
-/// [`Moments`] of every pixel of a tile.
-#[derive(Debug, Default)]
+/// [`Moments`] of every pixel of a group.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
 pub(super) struct Sums {
-    pub n: Vec<f64>,
-    pub s0: Vec<f64>,
-    pub s00: Vec<f64>,
-    pub s1: Vec<f64>,
-    pub s2: Vec<f64>,
-    pub sv: Vec<f64>,
+    pub n: Lanes<f64>,
+    pub shift: Lanes<f64>,
+    pub s0: Lanes<f64>,
+    pub s00: Lanes<f64>,
+    pub s1: Lanes<f64>,
+    pub s2: Lanes<f64>,
+    pub sv: Lanes<f64>,
 }
 
 impl Sums {
-    /// Sums of `width` pixels, all 0.
-    pub fn clear(&mut self, width: usize) {
-        let all = [
-            &mut self.n,
-            &mut self.s0,
-            &mut self.s00,
-            &mut self.s1,
-            &mut self.s2,
-            &mut self.sv,
-        ];
-        for sums in all {
-            sums.clear();
-            sums.resize(width, 0.0);
-        }
-    }
+    /// Of no samples.
+    pub const EMPTY: Self = Self {
+        n: [0.0; LANES],
+        shift: [f64::NAN; LANES],
+        s0: [0.0; LANES],
+        s00: [0.0; LANES],
+        s1: [0.0; LANES],
+        s2: [0.0; LANES],
+        sv: [0.0; LANES],
+    };
 
     /// The moments of one pixel.
     #[inline(always)]
-    pub fn at(&self, l: usize, shift: f64) -> Moments {
+    pub fn at(&self, l: usize) -> Moments {
         Moments {
             n: self.n[l],
-            shift,
+            shift: self.shift[l],
             s0: self.s0[l],
             s00: self.s00[l],
             s1: self.s1[l],
             s2: self.s2[l],
             sv: self.sv[l],
         }
+    }
+
+    /// Sets the moments of one pixel.
+    #[inline(always)]
+    pub fn put(&mut self, l: usize, m: Moments) {
+        (self.n[l], self.shift[l]) = (m.n, m.shift);
+        (self.s0[l], self.s00[l]) = (m.s0, m.s00);
+        (self.s1[l], self.s2[l], self.sv[l]) = (m.s1, m.s2, m.sv);
     }
 }
 
@@ -55,222 +64,163 @@ impl Sums {
 pub(super) struct RowWeight {
     /// Weight.
     pub w: f64,
+    /// Its square.
+    pub ww: f64,
     /// Factor of the variance: the square of the weight, or the weight (mosaic).
     pub wv: f64,
 }
 
 /// All samples weigh the same, those of a row do, each has one over its variance.
-const UNIT: u8 = 0;
-const ROWS: u8 = 1;
-const INVERSE: u8 = 2;
+pub(super) const UNIT: u8 = 0;
+pub(super) const ROWS: u8 = 1;
+pub(super) const INVERSE: u8 = 2;
 
-/// Sums over the rows of `x` (and `v`) of the samples with |x - shift| <= `half_width`, at most
-/// `f64::MAX`.
+/// Samples of a group and, where they are needed, their variances.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub x: &'a [Line<f32>],
+    pub v: &'a [Line<f32>],
+}
+
+/// A choice of numbers. For one row it must not become a store under a mask, which the next load
+/// has to wait for; in a block a sum under a mask, which adding -0 allows, is one instruction.
 #[inline(always)]
-fn sums_body<const WEIGHT: u8, const VARIANCES: bool, const SCATTER: bool>(
-    samples: Rows,
-    weights: &[RowWeight],
-    shift: &[f64],
-    half_width: &[f64],
-    sums: &mut Sums,
-) {
-    // Four rows a time, so that sums stay in registers for as long.
-    const ROWS_AT_ONCE: usize = 4;
-    let w = shift.len();
-    let interval = (shift, &half_width[..w]);
-    let mut k = 0;
-    while k < weights.len() {
-        if k + ROWS_AT_ONCE <= weights.len() {
-            add::<WEIGHT, VARIANCES, SCATTER, ROWS_AT_ONCE>(samples, k, weights, interval, sums);
-            k += ROWS_AT_ONCE;
-        } else {
-            add::<WEIGHT, VARIANCES, SCATTER, 1>(samples, k, weights, interval, sums);
-            k += 1;
-        }
-    }
-    if WEIGHT == UNIT && SCATTER {
-        sums.s0[..w].copy_from_slice(&sums.n[..w]);
-        sums.s00[..w].copy_from_slice(&sums.n[..w]);
+fn only<const K: usize>(keep: bool, x: f64) -> f64 {
+    match (keep, K) {
+        (true, _) => x,
+        (false, 1) => 0.0,
+        (false, _) => -0.0,
     }
 }
 
+/// Adds `K` rows: sums stay in registers for as long. `PASS`: only the samples within the half-width,
+/// which are counted.
 #[inline(always)]
-fn add<const WEIGHT: u8, const VARIANCES: bool, const SCATTER: bool, const K: usize>(
-    samples: Rows,
-    k: usize,
-    weights: &[RowWeight],
-    interval: (&[f64], &[f64]),
+pub(super) fn add_rows<
+    const WEIGHT: u8,
+    const VARIANCES: bool,
+    const SCATTER: bool,
+    const PASS: bool,
+    const K: usize,
+>(
+    (x, v): (&[Line<f32>; K], &[Line<f32>; K]),
+    weights: &[RowWeight; K],
+    half_width: &Lanes<f64>,
     sums: &mut Sums,
 ) {
-    let w = interval.0.len();
-    let mut x = [&samples.x[..w]; K];
-    let mut v = x;
-    let mut row_weights = [weights[k]; K];
-    for j in 0..K {
-        x[j] = &samples.x[(k + j) * w..(k + j + 1) * w];
-        v[j] = if VARIANCES || WEIGHT == INVERSE {
-            &samples.v[k + j][..w]
-        } else {
-            x[j]
-        };
-        row_weights[j] = weights[k + j];
-    }
-    let counts = (&mut sums.n[..w], &mut sums.s0[..w], &mut sums.s00[..w]);
-    let moments = (&mut sums.s1[..w], &mut sums.s2[..w], &mut sums.sv[..w]);
-    add_rows::<WEIGHT, VARIANCES, SCATTER, K>(x, v, row_weights, interval, counts, moments);
-}
-
-#[inline(always)]
-fn add_rows<const WEIGHT: u8, const VARIANCES: bool, const SCATTER: bool, const K: usize>(
-    x: [&[f32]; K],
-    v: [&[f32]; K],
-    weights: [RowWeight; K],
-    (shift, half_width): (&[f64], &[f64]),
-    (n, s0, s00): (&mut [f64], &mut [f64], &mut [f64]),
-    (s1, s2, sv): (&mut [f64], &mut [f64], &mut [f64]),
-) {
-    for l in 0..shift.len() {
-        let (c, h) = (shift[l], half_width[l]);
-        let (mut a, mut a0, mut a00) = (n[l], s0[l], s00[l]);
-        let (mut a1, mut a2, mut av) = (s1[l], s2[l], sv[l]);
+    for l in 0..LANES {
+        let (c, h) = (sums.shift[l], half_width[l]);
+        let (mut n, mut s0, mut s00) = (sums.n[l], sums.s0[l], sums.s00[l]);
+        let (mut s1, mut s2, mut sv) = (sums.s1[l], sums.s2[l], sums.sv[l]);
         for j in 0..K {
-            let d = f64::from(x[j][l]) - c;
-            let keep = d.abs() <= h;
-            let variance = f64::from(v[j][l]);
+            let d = f64::from(x[j].0[l]) - c;
+            // A rejected sample is +infinity.
+            let keep = if PASS { d.abs() <= h } else { d <= f64::MAX };
+            let variance = f64::from(v[j].0[l]);
             let inverse = 1.0 / variance;
-            let weight = if WEIGHT == INVERSE {
-                inverse
-            } else {
-                weights[j].w
-            };
-            let factor = match (WEIGHT, weights[j].wv == 1.0) {
+            let (weight, square, factor) = match (WEIGHT, weights[j].wv == 1.0) {
                 // A unit factor of the rows stands for the mosaic mode.
-                (INVERSE, true) => inverse,
-                (INVERSE, false) => inverse * inverse,
-                _ => weights[j].wv,
+                (INVERSE, true) => (inverse, inverse * inverse, inverse),
+                (INVERSE, false) => (inverse, inverse * inverse, inverse * inverse),
+                _ => (weights[j].w, weights[j].ww, weights[j].wv),
             };
             let wd = if WEIGHT == UNIT { d } else { weight * d };
-            a1 += if keep { wd } else { 0.0 };
+            s1 += only::<K>(keep, wd);
             if WEIGHT != UNIT {
-                a0 += if keep { weight } else { 0.0 };
+                s0 += only::<K>(keep, weight);
+            }
+            if PASS {
+                n += only::<K>(keep, 1.0);
             }
             if SCATTER {
-                a += if keep { 1.0 } else { 0.0 };
-                a2 += if keep { wd * d } else { 0.0 };
+                s2 += only::<K>(keep, wd * d);
             }
             if SCATTER && WEIGHT != UNIT {
-                a00 += if keep { weight * weight } else { 0.0 };
+                s00 += only::<K>(keep, square);
             }
             if VARIANCES {
-                av += if keep { factor * variance } else { 0.0 };
+                sv += only::<K>(keep, factor * variance);
             }
         }
-        s1[l] = a1;
-        if SCATTER {
-            (n[l], s2[l], s00[l]) = (a, a2, a00);
-        }
+        sums.s1[l] = s1;
         if WEIGHT != UNIT {
-            s0[l] = a0;
+            sums.s0[l] = s0;
+        }
+        if PASS {
+            sums.n[l] = n;
+        }
+        if SCATTER {
+            sums.s2[l] = s2;
+        }
+        if SCATTER && WEIGHT != UNIT {
+            sums.s00[l] = s00;
         }
         if VARIANCES {
-            sv[l] = av;
+            sums.sv[l] = sv;
         }
     }
 }
 
+/// Sums over the rows of the samples with |x - shift| <= `half_width`, at most `f64::MAX`.
 #[inline(always)]
-fn add_unit_body(
-    x: &[f32],
-    interval: (&[f64], &[f64]),
-    n: &mut [f64],
-    s1: &mut [f64],
-    s2: &mut [f64],
+fn sums_body<const WEIGHT: u8, const VARIANCES: bool>(
+    samples: Rows,
+    weights: &[RowWeight],
+    shift: &Lanes<f64>,
+    half_width: &Lanes<f64>,
+    out: &mut Sums,
 ) {
-    let w = n.len();
-    let (shift, half_width) = (&interval.0[..w], &interval.1[..w]);
-    let (s1, s2) = (&mut s1[..w], &mut s2[..w]);
-    let mut k = 0;
-    // Four rows a time, as in `sums_body`.
-    while (k + 4) * w <= x.len() {
-        let row = |j: usize| &x[(k + j) * w..(k + j + 1) * w];
-        add_unit_rows(
-            [row(0), row(1), row(2), row(3)],
-            shift,
+    const K: usize = 5;
+    let x = &samples.x[..weights.len()];
+    let v = if VARIANCES || WEIGHT == INVERSE {
+        &samples.v[..weights.len()]
+    } else {
+        x
+    };
+    let mut sums = Sums {
+        shift: *shift,
+        ..Sums::EMPTY
+    };
+    let (weights, rest) = weights.as_chunks::<K>();
+    let (x, x_rest) = x.as_chunks::<K>();
+    let (v, v_rest) = v.as_chunks::<K>();
+    for k in 0..weights.len() {
+        add_rows::<WEIGHT, VARIANCES, true, true, K>(
+            (&x[k], &v[k]),
+            &weights[k],
             half_width,
-            n,
-            s1,
-            s2,
+            &mut sums,
         );
-        k += 4;
     }
-    while (k + 1) * w <= x.len() {
-        add_unit_rows([&x[k * w..(k + 1) * w]], shift, half_width, n, s1, s2);
-        k += 1;
+    for k in 0..rest.len() {
+        let (x, v, weight) = ([x_rest[k]], [v_rest[k]], [rest[k]]);
+        add_rows::<WEIGHT, VARIANCES, true, true, 1>((&x, &v), &weight, half_width, &mut sums);
     }
-}
-
-#[inline(always)]
-fn add_unit_rows<const K: usize>(
-    x: [&[f32]; K],
-    shift: &[f64],
-    half_width: &[f64],
-    n: &mut [f64],
-    s1: &mut [f64],
-    s2: &mut [f64],
-) {
-    for l in 0..shift.len() {
-        let (mut a, mut a1, mut a2) = (n[l], s1[l], s2[l]);
-        for row in &x {
-            let d = f64::from(row[l]) - shift[l];
-            let keep = d.abs() <= half_width[l];
-            a += if keep { 1.0 } else { 0.0 };
-            a1 += if keep { d } else { 0.0 };
-            a2 += if keep { d * d } else { 0.0 };
-        }
-        (n[l], s1[l], s2[l]) = (a, a1, a2);
+    if WEIGHT == UNIT {
+        (sums.s0, sums.s00) = (sums.n, sums.n);
     }
-}
-
-dispatch! {
-    /// Adds whole rows of unweighted samples to sums of n, d and d^2, d = x - shift, where
-    /// |d| <= half-width.
-    pub(super) fn add_unit(
-        x: &[f32],
-        interval: (&[f64], &[f64]),
-        n: &mut [f64],
-        s1: &mut [f64],
-        s2: &mut [f64],
-    ) = add_unit_body;
+    *out = sums;
 }
 
 macro_rules! sums_kernel {
-    ($name:ident, $weight:ident, $variances:literal, $scatter:literal) => {
+    ($name:ident, $weight:ident, $variances:literal) => {
         dispatch! {
             fn $name(
                 samples: Rows,
                 weights: &[RowWeight],
-                shift: &[f64],
-                half_width: &[f64],
+                shift: &Lanes<f64>,
+                half_width: &Lanes<f64>,
                 sums: &mut Sums,
-            ) = sums_body::<$weight, $variances, $scatter>;
+            ) = sums_body::<$weight, $variances>;
         }
     };
 }
-sums_kernel!(sums_unit, UNIT, false, true);
-sums_kernel!(sums_unit_variances, UNIT, true, true);
-sums_kernel!(sums_unit_only_variances, UNIT, true, false);
-sums_kernel!(sums_rows, ROWS, false, true);
-sums_kernel!(sums_rows_variances, ROWS, true, true);
-sums_kernel!(sums_rows_only_variances, ROWS, true, false);
-sums_kernel!(sums_inverse, INVERSE, false, true);
-sums_kernel!(sums_inverse_variances, INVERSE, true, true);
-
-/// Samples of a tile: `x` by rows, `v` (where it is needed) a slice for each row.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Rows<'a> {
-    pub x: &'a [f32],
-    pub v: &'a [&'a [f32]],
-}
+sums_kernel!(sums_unit, UNIT, false);
+sums_kernel!(sums_unit_variances, UNIT, true);
+sums_kernel!(sums_rows, ROWS, false);
+sums_kernel!(sums_rows_variances, ROWS, true);
+sums_kernel!(sums_inverse, INVERSE, false);
+sums_kernel!(sums_inverse_variances, INVERSE, true);
 
 /// How samples are weighted and summed.
 #[derive(Debug, Clone)]
@@ -286,8 +236,8 @@ pub(super) struct Recipe {
 }
 
 impl Recipe {
-    /// Sums of a tile, see [`sums_body`]; `sums` must be clear.
-    pub fn sum(&self, samples: Rows, shift: &[f64], half_width: &[f64], sums: &mut Sums) {
+    /// Sums of a group, see [`sums_body`].
+    pub fn sum(&self, samples: Rows, shift: &Lanes<f64>, half_width: &Lanes<f64>, sums: &mut Sums) {
         let kernel = match (self.inverse, self.unit, self.variances) {
             (true, _, false) => sums_inverse,
             (true, _, true) => sums_inverse_variances,
@@ -297,23 +247,5 @@ impl Recipe {
             (false, false, true) => sums_rows_variances,
         };
         kernel(samples, &self.weights, shift, half_width, sums);
-    }
-
-    /// The sums that a mean with an error from input variances needs: of all `n` good samples,
-    /// without squares.
-    pub fn sum_for_mean(&self, samples: Rows, shift: &[f64], n: &[u32], sums: &mut Sums) {
-        let limit = vec![f64::MAX; shift.len()];
-        if self.inverse || !self.variances {
-            return self.sum(samples, shift, &limit, sums);
-        }
-        for (sum, &n) in sums.n.iter_mut().zip(n) {
-            *sum = f64::from(n);
-        }
-        if self.unit {
-            sums_unit_only_variances(samples, &self.weights, shift, &limit, sums);
-            sums.s0.copy_from_slice(&sums.n);
-        } else {
-            sums_rows_only_variances(samples, &self.weights, shift, &limit, sums);
-        }
     }
 }

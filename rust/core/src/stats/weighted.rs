@@ -72,6 +72,21 @@ impl Moments {
         }
     }
 
+    /// `a` if the condition holds, else `b`: a choice of numbers, not of places.
+    #[inline(always)]
+    pub fn choose(condition: bool, a: Self, b: Self) -> Self {
+        let pick = |a: f64, b: f64| if condition { a } else { b };
+        Self {
+            n: pick(a.n, b.n),
+            shift: pick(a.shift, b.shift),
+            s0: pick(a.s0, b.s0),
+            s00: pick(a.s00, b.s00),
+            s1: pick(a.s1, b.s1),
+            s2: pick(a.s2, b.s2),
+            sv: pick(a.sv, b.sv),
+        }
+    }
+
     /// Weighted mean; NaN without samples.
     #[inline(always)]
     pub fn mean(&self) -> f64 {
