@@ -81,7 +81,6 @@ def test_every_field_reaches_the_options() -> None:
         ({"statistic": "ERRORS", "doInterp": False}, "ERRORS"),
         ({"statistic": "MAX"}, "interpolate"),
         ({"doWriteArtifactMasks": True}, "finds artifacts"),
-        ({"doInputMap": True}, "not available"),
         ({"doAttachTransmissionCurve": True}, "not available"),
         ({"sigmaClip": -1.0}, "sigma_clip"),
     ],

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
         AssembleCoaddConnections,
         AssembleCoaddTask,
     )
+    from deepcoadd.tasks.coadd_inputs import (
+        CoaddInputRecorderConfig,
+        CoaddInputRecorderTask,
+        CoaddPsfConfig,
+        HealSparseInputMapConfig,
+        HealSparseInputMapTask,
+    )
     from deepcoadd.tasks.compare_warp import (
         CompareWarpAssembleCoaddConfig,
         CompareWarpAssembleCoaddConnections,
@@ -29,6 +36,12 @@ if TYPE_CHECKING:
         ImageScaler,
         ScaleZeroPointConfig,
         ScaleZeroPointTask,
+    )
+    from deepcoadd.tasks.select_images import (
+        PsfWcsSelectImagesConfig,
+        PsfWcsSelectImagesTask,
+        WcsSelectImagesConfig,
+        WcsSelectImagesTask,
     )
     from deepcoadd.tasks.sky_info import SkyInfo
     from deepcoadd.tasks.sky_measurement import (
@@ -45,12 +58,19 @@ _HOME = {
     "AssembleCoaddConnections": "assemble_coadd",
     "AssembleCoaddTask": "assemble_coadd",
     "BackgroundConfig": "sky_measurement",
+    "CoaddInputRecorderConfig": "coadd_inputs",
+    "CoaddInputRecorderTask": "coadd_inputs",
+    "CoaddPsfConfig": "coadd_inputs",
     "CompareWarpAssembleCoaddConfig": "compare_warp",
     "CompareWarpAssembleCoaddConnections": "compare_warp",
     "CompareWarpAssembleCoaddTask": "compare_warp",
+    "HealSparseInputMapConfig": "coadd_inputs",
+    "HealSparseInputMapTask": "coadd_inputs",
     "ImageScaler": "scale_zero_point",
     "InterpImageConfig": "interp_image",
     "InterpImageTask": "interp_image",
+    "PsfWcsSelectImagesConfig": "select_images",
+    "PsfWcsSelectImagesTask": "select_images",
     "SafeClipAssembleCoaddConfig": "safe_clip",
     "SafeClipAssembleCoaddTask": "safe_clip",
     "ScaleVarianceConfig": "scale_variance",
@@ -64,6 +84,8 @@ _HOME = {
     "SourceDetectionConfig": "source_detection",
     "SourceDetectionTask": "source_detection",
     "SubtractBackgroundConfig": "subtract_background",
+    "WcsSelectImagesConfig": "select_images",
+    "WcsSelectImagesTask": "select_images",
 }
 
 __all__ = [
@@ -71,12 +93,19 @@ __all__ = [
     "AssembleCoaddConnections",
     "AssembleCoaddTask",
     "BackgroundConfig",
+    "CoaddInputRecorderConfig",
+    "CoaddInputRecorderTask",
+    "CoaddPsfConfig",
     "CompareWarpAssembleCoaddConfig",
     "CompareWarpAssembleCoaddConnections",
     "CompareWarpAssembleCoaddTask",
+    "HealSparseInputMapConfig",
+    "HealSparseInputMapTask",
     "ImageScaler",
     "InterpImageConfig",
     "InterpImageTask",
+    "PsfWcsSelectImagesConfig",
+    "PsfWcsSelectImagesTask",
     "SafeClipAssembleCoaddConfig",
     "SafeClipAssembleCoaddTask",
     "ScaleVarianceConfig",
@@ -90,6 +119,8 @@ __all__ = [
     "SourceDetectionConfig",
     "SourceDetectionTask",
     "SubtractBackgroundConfig",
+    "WcsSelectImagesConfig",
+    "WcsSelectImagesTask",
 ]
 
 

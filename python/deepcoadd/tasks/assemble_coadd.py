@@ -34,7 +34,12 @@ from deepcoadd.interop.afw import as_box, as_wcs
 from deepcoadd.mask import DEFAULT_PLANES, Mask
 from deepcoadd.refs import WarpRef, as_refs
 from deepcoadd.statistics import Property, StackDiagnostics, StackPlanes, StatsOptions
-from deepcoadd.tasks.assemble_coadd_config import AssembleCoaddConfig, AssembleCoaddConnections
+from deepcoadd.tasks.assemble_coadd_config import (
+    AssembleCoaddConfig,
+    AssembleCoaddConnections,
+    beyond_default,
+)
+from deepcoadd.tasks.coadd_inputs import pairing_key
 from deepcoadd.tasks.scale_zero_point import RefusingScaler
 from deepcoadd.tasks.sky_info import SkyInfo, sky_info_of
 
@@ -64,6 +69,9 @@ class AssembleCoaddTask(PipelineTask):  # type: ignore[misc]
             self.makeSubtask("interpImage")
         if self.config.doScaleZeroPoint:
             self.makeSubtask("scaleZeroPoint")
+        self.makeSubtask("inputRecorder")
+        if self.config.doInputMap:
+            self.makeSubtask("inputMapper")
 
     def runQuantum(self, butlerQC: Any, inputRefs: Any, outputRefs: Any) -> None:
         """Read the inputs of one quantum, assemble, write.
@@ -175,7 +183,7 @@ class AssembleCoaddTask(PipelineTask):  # type: ignore[misc]
         scalers = [self._scaler(ref) for ref in refs]
         options = replace(
             self.config.to_options(),
-            bad_planes=_beyond_default(self.config.badMaskPlanes),
+            bad_planes=beyond_default(self.config.badMaskPlanes),
             propagation_thresholds={},
             max_memory=self.maxMemory,
         )
@@ -189,13 +197,13 @@ class AssembleCoaddTask(PipelineTask):  # type: ignore[misc]
             )
         except NoWorkError as error:
             raise NoWorkFound(str(error)) from error
-        partners = {_key(ref): ref for ref in as_refs(psfMatchedWarpRefList or [])}
+        partners = {pairing_key(ref): ref for ref in as_refs(psfMatchedWarpRefList or [])}
         used = [refs[record.index] for record in plan.records]
         return Struct(
             warpRefList=used,
             weightList=plan.weights,
             imageScalerList=[scalers[record.index] for record in plan.records],
-            psfMatchedWarpRefList=[partners.get(_key(ref)) for ref in used],
+            psfMatchedWarpRefList=[partners.get(pairing_key(ref)) for ref in used],
             skippedInputs=list(plan.skipped),
         )
 
@@ -262,8 +270,9 @@ class AssembleCoaddTask(PipelineTask):  # type: ignore[misc]
         -------
         Struct
             ``coaddExposure`` (not interpolated: see `processResults`), ``nImage`` (None without
-            doNImage), ``inputMap`` (None), and the lists ``warpRefList``, ``imageScalerList``,
-            ``weightList``, ``altMaskList`` of the warps used, ``skippedInputs``.
+            doNImage), ``inputMap`` (None without doInputMap), and the lists ``warpRefList``,
+            ``imageScalerList``, ``weightList``, ``altMaskList`` of the warps used,
+            ``skippedInputs``.
 
         Raises
         ------
@@ -275,9 +284,8 @@ class AssembleCoaddTask(PipelineTask):  # type: ignore[misc]
         """
         stats = self.prepareStats(mask)
         try:
-            plan = self._plan(
-                skyInfo, (warpRefList, imageScalerList, weightList, altMaskList), stats, mask
-            )
+            lists = (warpRefList, imageScalerList, weightList, altMaskList)
+            plan = self._plan(skyInfo, lists, stats, mask)
         except NoWorkError as error:
             raise NoWorkFound(str(error)) from error
         result = assemble(
@@ -291,10 +299,11 @@ class AssembleCoaddTask(PipelineTask):  # type: ignore[misc]
         for name, value in result.summary().items():
             if isinstance(value, (int, float, str)):
                 self.metadata[name] = value
+        mapped = self.inputMapper.run if self.config.doInputMap else lambda *_: None
         return Struct(
             coaddExposure=coaddExposure,
             nImage=result.n_image if self.config.doNImage else None,
-            inputMap=None,
+            inputMap=mapped(coaddExposure, refs, plan.weights),
             warpRefList=refs,
             imageScalerList=[one.scaler for one in plan.inputs],
             weightList=plan.weights,
@@ -315,8 +324,8 @@ class AssembleCoaddTask(PipelineTask):  # type: ignore[misc]
             sigma_clip=stats.ctrl.sigma_clip,
             n_iter=stats.ctrl.n_iter,
             error_from_input_variance=stats.ctrl.error_from_input_variance,
-            bad_planes=() if mask is not None else _beyond_default(self.config.badMaskPlanes),
-            propagation_thresholds={p: named[p] for p in _beyond_default(named)},
+            bad_planes=() if mask is not None else beyond_default(self.config.badMaskPlanes),
+            propagation_thresholds={p: named[p] for p in beyond_default(named)},
             max_memory=self.maxMemory,
         )
         plan = prepare(
@@ -447,12 +456,14 @@ class AssembleCoaddTask(PipelineTask):  # type: ignore[misc]
     ) -> None:
         """Complete what is known about the coadd, in place.
 
-        WCS, band, unit, calibration and the table of inputs stand in ``coaddExposure.info``
-        already; of PSF-matched warps the model PSF is added.
+        Most stands in ``coaddExposure.info`` already; a coadd of PSF-matched warps gets their model
+        PSF, and ``inputRecorder`` decides what of the inputs is recorded.
         """
         if self.config.warpType == "psfMatched":
             psf = widest_psf(ref.info() for ref in warpRefList)
             coaddExposure.info = replace(coaddExposure.info, psf=psf)
+        recorded = self.inputRecorder.run(coaddExposure.info.inputs)
+        coaddExposure.info = replace(coaddExposure.info, inputs=recorded)
 
     def processResults(
         self, coaddExposure: Exposure, brightObjectMasks: Any = None, dataId: Any = None
@@ -487,13 +498,3 @@ class AssembleCoaddTask(PipelineTask):  # type: ignore[misc]
         mask = exposure.mask
         exposure.masked_image.mask = Mask(mask.array, mask.box, mask.planes.with_planes(plane))
         mask_bright_objects(exposure.mask, objects, exposure.require("wcs"), exposure.box, plane)
-
-
-def _beyond_default(names: Iterable[str]) -> tuple[str, ...]:
-    """Names of planes that the default dictionary does not have."""
-    return tuple(name for name in names if name not in DEFAULT_PLANES)
-
-
-def _key(ref: WarpRef) -> tuple[Any, ...]:
-    """Identification by which warps of two kinds are paired."""
-    return tuple(ref.data_id.get(name) for name in ("instrument", "visit", "tract", "patch"))

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from lsst.pex.config import (
     ChoiceField,
+    ConfigField,
     ConfigurableField,
     DictField,
     Field,
@@ -19,10 +21,17 @@ from lsst.pipe.base.connectionTypes import Input, Output, PrerequisiteInput
 
 from deepcoadd.coadd import TASK_ASSEMBLE, AssembleOptions
 from deepcoadd.errors import OptionError
+from deepcoadd.mask import DEFAULT_PLANES
+from deepcoadd.tasks.coadd_inputs import (
+    CoaddInputRecorderTask,
+    CoaddPsfConfig,
+    HealSparseInputMapTask,
+)
 from deepcoadd.tasks.interp_image import InterpImageTask
 from deepcoadd.tasks.scale_zero_point import ScaleZeroPointTask
+from deepcoadd.tasks.select_images import PsfWcsSelectImagesTask
 
-__all__ = ["AssembleCoaddConfig", "AssembleCoaddConnections"]
+__all__ = ["AssembleCoaddConfig", "AssembleCoaddConnections", "beyond_default"]
 
 EXPOSURE = "DeepcoaddExposure"
 IMAGE = "DeepcoaddImage"
@@ -82,6 +91,12 @@ class AssembleCoaddConnections(  # type: ignore[call-arg]
         storageClass=IMAGE,
         dimensions=PATCH,
     )
+    inputMap = Output(
+        doc="Which inputs each position on the sky has, with doInputMap.",
+        name="{outputCoaddName}Coadd_inputMap",
+        storageClass="HealSparseMap",
+        dimensions=PATCH,
+    )
 
     def __init__(self, *, config: Any = None) -> None:
         super().__init__(config=config)
@@ -91,6 +106,8 @@ class AssembleCoaddConnections(  # type: ignore[call-arg]
             del self.brightObjectMask
         if not config.doNImage:
             del self.nImage
+        if not config.doInputMap:
+            del self.inputMap
 
 
 class AssembleCoaddConfig(  # type: ignore[call-arg]
@@ -145,7 +162,17 @@ class AssembleCoaddConfig(  # type: ignore[call-arg]
     interpImage = ConfigurableField(target=InterpImageTask, doc="Interpolates.")
     doWrite = Field(dtype=bool, default=True, doc="Write the results?")
     doNImage = Field(dtype=bool, default=False, doc="Make the number of good inputs?")
-    doInputMap = Field(dtype=bool, default=False, doc="Not available: must be False.")
+    doInputMap = Field(
+        dtype=bool, default=False, doc="Make a map of the inputs? Needs an inputMapper of yours."
+    )
+    inputMapper = ConfigurableField(target=HealSparseInputMapTask, doc="Maps the inputs.")
+    inputRecorder = ConfigurableField(
+        target=CoaddInputRecorderTask, doc="Decides what of the inputs is recorded."
+    )
+    coaddPsf = ConfigField(dtype=CoaddPsfConfig, doc="How the PSF of the coadd is made.")
+    select = ConfigurableField(
+        target=PsfWcsSelectImagesTask, doc="Chooses detectors; not used while assembling."
+    )
     maskPropagationThresholds = DictField(
         keytype=str,
         itemtype=float,
@@ -168,12 +195,16 @@ class AssembleCoaddConfig(  # type: ignore[call-arg]
         dtype=int, default=TASK_ASSEMBLE.max_memory, min=1, doc="Budget for pixels, in bytes."
     )
 
+    def setDefaults(self) -> None:
+        """Set what differs from the defaults of the parts."""
+        super().setDefaults()
+        self.coaddPsf.cacheSize = 0
+
     def validate(self) -> None:
         """Check the fields, alone and together."""
         super().validate()
-        for name in ("doInputMap", "doAttachTransmissionCurve"):
-            if getattr(self, name):
-                self._refuse(name, "is not available")
+        if self.doAttachTransmissionCurve:
+            self._refuse("doAttachTransmissionCurve", "is not available")
         if self.doWriteArtifactMasks and not self._findsArtifacts():
             self._refuse("doWriteArtifactMasks", "needs a task that finds artifacts")
         try:
@@ -201,6 +232,12 @@ class AssembleCoaddConfig(  # type: ignore[call-arg]
             interpolate=self.interpImage.value.to_options() if self.doInterp else None,
             unit=None if self.doScaleZeroPoint else TASK_ASSEMBLE.unit,
             bright_object_plane=self.brightObjectMaskName,
+            psf_kernel=self.coaddPsf.warpingKernelName,
             max_memory=self.maxMemory,
             subregion=(self.subregionSize[1], self.subregionSize[0]),
         )
+
+
+def beyond_default(names: Iterable[str]) -> tuple[str, ...]:
+    """Names of planes that the default dictionary does not have."""
+    return tuple(name for name in names if name not in DEFAULT_PLANES)
