@@ -103,6 +103,24 @@ def test_a_coadd_larger_than_the_budget(deepcoadd: Any, tmp_path: Path) -> None:
     check_mean(out, paths, 300)
 
 
+@pytest.mark.parametrize("method", ["safeclip", "comparewarp"])
+def test_searches_for_artifacts_take_no_more_than_the_budget(
+    deepcoadd: Any, tmp_path: Path, method: str
+) -> None:
+    libraries = tiny_peak(deepcoadd, tmp_path)
+    paths = make_inputs(tmp_path / "inputs", n=16, side=1024, n_distinct=4)
+    matched = make_inputs(tmp_path / "matched", n=16, side=1024, n_distinct=4)
+    words: list[object] = [*paths, "-o", tmp_path / "coadd.fits", "--method", method]
+    words += ["--unit", "none", "-c", "interpolate=none", "--psf-sigma", 2]
+    words += ["--matched", *matched] if method == "comparewarp" else []
+    done = deepcoadd("coadd", *words, "--max-memory", "128MiB")
+    assert done.code == 0, done.err
+    # The inputs are 192 MiB, twice that with the matched ones; whole planes count towards the
+    # budget. Beyond it there are work arrays for one input, 32 bytes a pixel.
+    assert done.peak - libraries < (128 + 32) * MIB
+    assert re.search(r"inputs used +16", done.out)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_40_large_exposures_in_one_gibibyte(deepcoadd: Any, tmp_path: Path) -> None:

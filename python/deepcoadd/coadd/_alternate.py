@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from deepcoadd.errors import OptionError, ShapeError
 from deepcoadd.geometry import Box
@@ -14,7 +15,7 @@ from deepcoadd.image import Image, MaskedImage
 from deepcoadd.mask import Mask
 from deepcoadd.spans import SpanSet
 
-__all__ = ["AlternateMask", "one_span_set", "united", "with_alternate"]
+__all__ = ["AlternateMask", "one_span_set", "packed_alternate", "united", "with_alternate"]
 
 AlternateMask = Mapping[str, Any]
 """Plane name -> where it is set: a `SpanSet` or a sequence of them, a bool array of the coadd's
@@ -109,6 +110,41 @@ def with_alternate(
     for plane, where in flags.items():
         _change(mask, where, mask.planes.bitmask(plane), 0)
     return MaskedImage(pixels.image, mask, pixels.variance)
+
+
+def packed_alternate(
+    alternate: AlternateMask, tile: Box, box: Box, flat: npt.NDArray[np.int64]
+) -> dict[str, npt.NDArray[np.bool_]]:
+    """An alternate mask at some pixels of a tile, side by side in one row.
+
+    Parameters
+    ----------
+    alternate : mapping
+        As `with_alternate` takes it.
+    tile, box : Box
+        Of the tile and of the coadd.
+    flat : (n,) int64 array
+        Numbers of the pixels in the tile, row by row.
+
+    Returns
+    -------
+    dict of str to (1, n) bool array
+        Planes that are set at none of the pixels are left out.
+    """
+    packed = {}
+    for plane, where in alternate.items():
+        flags = _flags(where, tile, box)
+        if flags is None:
+            continue
+        if isinstance(flags, SpanSet):
+            whole = flags.as_array(tile)
+        else:
+            whole = np.zeros(tile.shape, bool)
+            whole[flags.box.slices_within(tile)] = flags.array
+        row = whole.take(flat)
+        if row.any():
+            packed[plane] = row[np.newaxis]
+    return packed
 
 
 def _flags(where: Any, here: Box, box: Box) -> Any:

@@ -250,11 +250,15 @@ class _Finder:
     def _detect_sources(self) -> FootprintSet | None:
         """Positive sources of the template."""
         bare = self.template.masked_image
+        how = self._options.template_detection
+        own = self._steps.detect_template is None
+        # The steps of others, and a new background, change the image.
+        image = bare.image if own and not how.re_estimate_background else bare.image.copy()
         clean = Mask.zeros(self.box, bare.planes)
-        copy = Exposure(MaskedImage(bare.image.copy(), clean, bare.variance), self.template.info)
+        scene = Exposure(MaskedImage(image, clean, bare.variance), self.template.info)
         if self._steps.detect_template is not None:
-            return self._steps.detect_template(copy)
-        return detect(copy, self._options.template_detection, self._sigma).positive
+            return self._steps.detect_template(scene)
+        return detect(scene, how, self._sigma, flag=False).positive
 
     def epoch(
         self,
@@ -336,7 +340,7 @@ class _Finder:
         merged = merged_signs(found.positive, found.negative)
         if how.combined_grow or how.n_sigma_to_grow == 0:
             return merged.spans.split(8) if len(merged) else []
-        return [footprint.spans for footprint in merged]
+        return merged.pixel_sets
 
     def _prefiltered(self, found: list[SpanSet], difference: Exposure) -> list[SpanSet]:
         """Candidates that count."""

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from deepcoadd.coadd._alternate import AlternateMask, packed_alternate, with_alternate
 from deepcoadd.coadd._assemble import noise_of, read_tile
 from deepcoadd.coadd._maps import MapMaker
 from deepcoadd.coadd._prepare import CoaddPlan, Progress
@@ -16,13 +19,15 @@ from deepcoadd.coadd._rules import flag_inexact_psf
 from deepcoadd.coadd._stack import TileWork, stack_tile
 from deepcoadd.coadd._tiles import prefetched, strips
 from deepcoadd.geometry import Box, Interval
+from deepcoadd.image import Image, MaskedImage
+from deepcoadd.mask import Mask
 from deepcoadd.spans import SpanSet
 from deepcoadd.statistics import StackPlanes
 
 __all__ = ["blocks_around", "recompute"]
 
 _ROWS, _COLUMNS = 64, 256
-"""Pixels of a block. Small ones follow a streak closely; each costs a call and a read."""
+"""Pixels of a block of files. Small ones follow a streak closely; each costs a read."""
 
 
 def recompute(
@@ -49,27 +54,68 @@ def recompute(
     Notes
     -----
     A pixel of a coadd depends on nothing but that pixel of the inputs, so the outcome has the bits
-    of a coadd made from scratch; only blocks that hold a pixel of `where` are read.
+    of a coadd made from scratch; only blocks that hold a pixel of `where` are read, and of these
+    only such pixels are combined, packed into one row.
     """
     maker = MapMaker(plan)
     n = sum(not one.in_memory for one in plan.inputs)
     budget = max(plan.options.max_memory - 2 * plan.output_bytes, plan.options.max_memory // 4)
-    rows = list(strips(plan.box, n, budget=budget, max_rows=_ROWS))
+    height = _ROWS if n else plan.box.y.size
+    rows = list(strips(plan.box, n, budget=budget, max_rows=height))
     tiles = list(blocks_around(where, rows))
-    readings = prefetched(tiles, lambda tile: read_tile(plan, tile), ahead=n > 0)
+    # Masks are changed only at the pixels that count, when they have been packed.
+    bare = replace(plan, alternate_masks=(None,) * len(plan.inputs))
+    readings = prefetched(tiles, lambda tile: read_tile(bare, tile), ahead=n > 0)
     for done, (tile, pixels) in enumerate(readings):
         if progress is not None:
             progress(done, len(tiles), "leaving out artifacts")
-        work = TileWork(
-            tile, pixels, plan.weights, plan.rules, plan.options, _planes_of(result, tile)
-        )
+        y, x = where.clipped_to(tile).indices()
+        place = y - tile.y.start, x - tile.x.start
+        flat = place[0].astype(np.int64) * tile.x.size + place[1]
+        row = Box.from_shape((1, len(y)), start=tile.start)
+        packed = [
+            _packed(one, alternate, plan, _Place(tile, flat, row))
+            for one, alternate in zip(pixels, plan.alternate_masks, strict=True)
+        ]
+        old = _planes_of(result, tile)
+        out = StackPlanes.allocate(row.shape, weight_sum=old.weight_sum is not None)
+        work = TileWork(row, packed, plan.weights, plan.rules, plan.options, out)
         stack_tile(work)
-        pixels_out = work.masked_image
-        flag_inexact_psf(pixels_out.mask)
-        for name, values in maker.tile(pixels, pixels_out.variance.array).items():
-            result.maps[name][tile].array[...] = values
+        flag_inexact_psf(work.masked_image.mask)
+        for name, plane in vars(old).items():
+            if plane is not None:
+                plane[place] = getattr(out, name)[0]
+        for name, values in maker.tile(packed, work.masked_image.variance.array).items():
+            result.maps[name][tile].array[place] = values[0]
     if tiles:
         result.noise = noise_of(result.variance)
+
+
+class _Place(NamedTuple):
+    """Some pixels of a tile, by number, and a box (of nothing) that holds them side by side."""
+
+    tile: Box
+    flat: npt.NDArray[np.int64]
+    row: Box
+
+
+def _packed(
+    pixels: MaskedImage | None, alternate: AlternateMask | None, plan: CoaddPlan, at: _Place
+) -> MaskedImage | None:
+    """Pixels of one input, with its alternate mask; None for one that lies elsewhere."""
+    flags = packed_alternate(alternate, at.tile, plan.box, at.flat) if alternate else {}
+    if pixels is None:
+        if not flags:
+            return None
+        packed = MaskedImage.no_data(at.row, plan.rules.planes)
+    else:
+        image, mask, variance = (
+            plane.array.take(at.flat)[np.newaxis]
+            for plane in (pixels.image, pixels.mask, pixels.variance)
+        )
+        words = Mask(mask, at.row, pixels.planes)
+        packed = MaskedImage(Image(image, at.row), words, Image(variance, at.row))
+    return with_alternate(packed, flags, at.row, bad_bits=plan.rules.bad) if flags else packed
 
 
 def _planes_of(result: CoaddResult, tile: Box) -> StackPlanes:

@@ -197,7 +197,7 @@ def _decided(
     double = (n_entries > 3) & (upper.sum(axis=0) == 2)
     double &= others <= options.max_clip_foot_overlap_double
     decisions: list[Decision] = []
-    for n, footprint in enumerate(footprints):
+    for n, spans in enumerate(footprints.pixel_sets):
         rule, blamed = "none", np.zeros(len(enough), bool)
         if double[n]:  # overrules the rule of one
             rule, blamed = "double", upper[:, n]
@@ -208,7 +208,7 @@ def _decided(
         entries = np.flatnonzero(enough[:, n])
         decisions.append(
             Decision(
-                footprint.spans,
+                spans,
                 rule,
                 considered=tuple(entries.tolist()),
                 overlaps=tuple(fraction[entries, n].tolist()),

@@ -196,6 +196,11 @@ class FootprintSet(FootprintSetNames):
         return SpanSet._wrap(self._set.union())
 
     @property
+    def pixel_sets(self) -> list[SpanSet]:
+        """Pixels of each footprint, for those who do not want its peaks."""
+        return [SpanSet._wrap(self._set.footprint(k)[0]) for k in range(len(self))]
+
+    @property
     def footprints(self) -> list[Footprint]:
         """All footprints."""
         return list(self)
