@@ -31,7 +31,7 @@ from deepcoadd.psf import (
     WarpedPsf,
 )
 
-__all__ = ["psf_of"]
+__all__ = ["psf_of", "sky_of"]
 
 _REASONS = {
     "PiffPsf": "it is kept as a Python pickle, which is never loaded",
@@ -89,6 +89,17 @@ def _warped(archive: Archive, row: Mapping[str, Any]) -> Psf:
     return WarpedPsf(_part(archive, row["psfIndex"], "WarpedPsf"), StarlinkTransform(text), name)
 
 
+def sky_of(archive: Archive, number: int) -> StarlinkSky:
+    """Sky positions of an archive.
+
+    Raises
+    ------
+    FileFormatError
+        They are not decoded.
+    """
+    return StarlinkSky(bytes(archive.row(number)["wcs"]).decode("ascii", "replace"))
+
+
 def _coadd(archive: Archive, number: int) -> Psf:
     """PSF of a coadd: one row of its own, then one an input."""
     head = archive.row(number)
@@ -96,8 +107,7 @@ def _coadd(archive: Archive, number: int) -> Psf:
 
     def sky(wcs: int) -> StarlinkSky:
         if wcs not in skies:
-            text = bytes(archive.row(wcs)["wcs"]).decode("ascii", "replace")
-            skies[wcs] = StarlinkSky(text)
+            skies[wcs] = sky_of(archive, wcs)
         return skies[wcs]
 
     inputs = [

@@ -9,7 +9,7 @@ from typing import Any
 
 from deepcoadd.errors import DeepcoaddError
 from deepcoadd.io._archive import Archive, MissingPart
-from deepcoadd.io._archive_psf import psf_of
+from deepcoadd.io._archive_psf import psf_of, sky_of
 from deepcoadd.io._cards import integer_of
 from deepcoadd.io._opened import Opened
 from deepcoadd.psf import MissingPsf
@@ -28,8 +28,8 @@ _READERS: dict[str, tuple[str, Callable[[Archive, int], Any]]] = {
     "COADD_INPUTS": ("inputs", Archive.coadd_inputs),
     "SUMMARY_STATS": ("SUMMARY_STATS", Archive.summary_stats),
 }
-_NOT_READ = ("SKYWCS", "DETECTOR", "TRANSMISSION_CURVE")
-COMPONENTS = (*_READERS, *_NOT_READ)
+_NOT_READ = ("DETECTOR", "TRANSMISSION_CURVE")
+COMPONENTS = (*_READERS, "SKYWCS", *_NOT_READ)
 """Names of the parts that an archive can hold."""
 
 
@@ -46,7 +46,8 @@ def archive_parts(opened: Opened, cards: Mapping[str, Any], *, has_wcs: bool) ->
     cards : mapping
         Cards of the exposure, which number its parts.
     has_wcs : bool
-        Whether the cards hold the sky coordinates; the archive's own are then left out.
+        Whether the cards hold the sky coordinates; the archive's own are then left out, else
+        they become the component SKYWCS (`deepcoadd.psf.StarlinkSky`).
     """
     index = integer_of(cards, "AR_HDU")
     if index <= 0:
@@ -69,10 +70,15 @@ def archive_parts(opened: Opened, cards: Mapping[str, Any], *, has_wcs: bool) ->
             fields[place] = part
     for name in _NOT_READ:
         number = _number(cards, name)
-        if number and not (name == "SKYWCS" and has_wcs):
+        if number:
             components[name] = MissingPart(name, _class(archive, number))
-            if name == "SKYWCS":
-                _log.warning("%s: sky coordinates only in the archive are left out", opened.path)
+    number = _number(cards, "SKYWCS")
+    if number and not has_wcs:
+        components["SKYWCS"] = _read(archive, "SKYWCS", number, sky_of)
+        _log.warning(
+            "%s: no card holds its sky coordinates: they are the component SKYWCS, not a WCS",
+            opened.path,
+        )
     return {**fields, "components": components}
 
 
