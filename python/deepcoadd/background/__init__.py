@@ -15,6 +15,13 @@ from deepcoadd.background._least_squares import (
 from deepcoadd.background._list import BackgroundItem, BackgroundList
 from deepcoadd.background._model import BackgroundModel, fit_background
 from deepcoadd.background._options import INTERPOLATIONS, TASK_BACKGROUND, BackgroundOptions
+from deepcoadd.background._sky_build import (
+    SkyFrameBuilder,
+    VisitSky,
+    frame_of_wcs,
+    measure_visit_sky,
+    without_background,
+)
 from deepcoadd.background._sky_frame import (
     average_sky_bins,
     background_to_exposure,
@@ -54,11 +61,13 @@ __all__ = [
     "Grid",
     "LeastSquaresFit",
     "Polynomial",
+    "SkyFrameBuilder",
     "SkyOptions",
     "SkySamples",
     "SkyScale",
     "SuperpixelBackground",
     "SuperpixelOptions",
+    "VisitSky",
     "average_sky_bins",
     "background_to_exposure",
     "bin_centers",
@@ -68,12 +77,15 @@ __all__ = [
     "fill_cells",
     "fit_background",
     "fit_polynomial",
+    "frame_of_wcs",
     "interpolate_nodes",
     "least_squares",
     "measure_sky_bins",
+    "measure_visit_sky",
     "normal_equations",
     "sample_sky",
     "smooth_cells",
     "solve_sky_scale",
     "subtract_sky_frame",
+    "without_background",
 ]

@@ -119,7 +119,7 @@ def sample_sky(
     Returns
     -------
     SkySamples
-        Cells run down the first column, then the next (x outer, y inner); bins along the rows.
+        Cells run along the first column, then the next (x outer, y inner); bins along the rows.
 
     Raises
     ------

@@ -259,7 +259,7 @@ class SuperpixelBackground:
             property=int(Property.MEANCLIP),
             options=stats.core_options(),
         )
-        mean, square, _, n, _ = table.T
+        mean, square, _, n = table.T[:4]
         good = np.isfinite(mean)
         at = (places[good, 0], places[good, 1])
         self.numbers[at] += n[good]

@@ -2,6 +2,14 @@
 """Detection of sources: smoothing, thresholds, growth."""
 
 from deepcoadd.detection._detect import DetectionResult, detect
+from deepcoadd.detection._objects import ObjectMaskOptions, mask_objects
 from deepcoadd.detection._options import TASK_DETECTION, DetectionOptions
 
-__all__ = ["TASK_DETECTION", "DetectionOptions", "DetectionResult", "detect"]
+__all__ = [
+    "TASK_DETECTION",
+    "DetectionOptions",
+    "DetectionResult",
+    "ObjectMaskOptions",
+    "detect",
+    "mask_objects",
+]

@@ -26,6 +26,12 @@ from deepcoadd.testing.simulate._scene import (
     simulate_scene,
     simulate_visits,
 )
+from deepcoadd.testing.simulate._sky_visits import (
+    SkyVisit,
+    SkyVisitOptions,
+    simulate_sky_visits,
+    sky_patterns,
+)
 from deepcoadd.testing.simulate._warps import simulate_warps
 
 __all__ = [
@@ -43,12 +49,16 @@ __all__ = [
     "SatelliteOptions",
     "Scene",
     "SceneOptions",
+    "SkyVisit",
+    "SkyVisitOptions",
     "SourceOptions",
     "Truth",
     "Visit",
     "VisitTruth",
     "draw_catalogue",
     "simulate_scene",
+    "simulate_sky_visits",
     "simulate_visits",
     "simulate_warps",
+    "sky_patterns",
 ]

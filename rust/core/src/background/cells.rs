@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Statistics of rectangles of an image, and of a background at the same pixels.
 
-use super::render::{Pen, Surface};
+use super::render::Surface;
 use crate::error::{Error, Result};
 use crate::par;
 use crate::simd::dispatch;
 use crate::stats::{ImageInput, Options, Property, Summary, image_statistics};
-use ndarray::{Array2, s};
+use ndarray::{Array2, ArrayView2, s};
 
 /// Partial sums side by side.
 const LANES: usize = 16;
@@ -102,83 +102,89 @@ pub fn paired_statistics(
     same_pixels: bool,
 ) -> Result<Vec<(CellStatistics, f64)>> {
     check(cells, input.values.dim())?;
-    let one = |cell: Cell| {
-        let part = cut(input, cell);
-        let (summary, found) = summary_of(&part, property, options)?;
+    let mut order: Vec<usize> = (0..cells.len()).collect();
+    order.sort_by_key(|&k| cells[k].y);
+    let bands: Vec<&[usize]> = order.chunk_by(|&a, &b| cells[a].y == cells[b].y).collect();
+    let width = input.values.ncols();
+    let of_band = |band: &[usize]| -> Result<Vec<(usize, (CellStatistics, f64))>> {
+        let y = band.first().map_or((0, 0), |&k| cells[k].y);
+        let mut sky = Array2::zeros((y.1 - y.0, width));
         let mut pen = surface.pen();
-        let sky = if same_pixels && property != Property::MEDIAN {
-            let (centre, half_width) = summary
-                .clipped
-                .map_or((0.0, f64::INFINITY), |c| (c.centre, c.half_width));
-            let interval = (options.bad_bits, centre, half_width);
-            mean_of_kept(&part, surface, &mut pen, cell, interval)?
-        } else {
-            whole(
-                &part,
-                surface,
-                &mut pen,
-                cell,
-                (property, options, same_pixels),
-            )?
+        for (r, mut row) in sky.outer_iter_mut().enumerate() {
+            if let Some(row) = row.as_slice_mut() {
+                surface.row(&mut pen, y.0 + r, row)?;
+            }
+        }
+        let of_cell = |&k: &usize| {
+            let cell = cells[k];
+            let part = cut(input, cell);
+            let sky = sky.slice(s![.., cell.x.0..cell.x.1]);
+            let (summary, found) = summary_of(&part, property, options)?;
+            let value = if same_pixels && property != Property::MEDIAN {
+                let all = (0.0, f64::INFINITY);
+                let (centre, half_width) =
+                    summary.clipped.map_or(all, |c| (c.centre, c.half_width));
+                mean_of_kept(&part, sky, (options.bad_bits, centre, half_width))?
+            } else if same_pixels {
+                good_median(&part, sky, options)?
+            } else {
+                let alone = ImageInput {
+                    values: sky,
+                    mask: None,
+                    variance: None,
+                    weights: None,
+                    inverse_variance: false,
+                };
+                image_statistics(&alone, property, options)?.value(property)
+            };
+            Ok((k, (found, value)))
         };
-        Ok((found, sky))
+        band.iter().map(of_cell).collect()
     };
-    par::map(cells.to_vec(), one).into_iter().collect()
+    let mut out = Vec::new();
+    for band in par::map(bands, of_band) {
+        out.extend(band?);
+    }
+    out.sort_by_key(|&(k, _)| k);
+    Ok(out.into_iter().map(|(_, found)| found).collect())
 }
 
-/// A property of the background of a cell, computed like that of an image.
-fn whole(
-    part: &ImageInput<f32>,
-    surface: &Surface<'_>,
-    pen: &mut Pen,
-    cell: Cell,
-    (property, options, same_pixels): (Property, &Options, bool),
-) -> Result<f64> {
-    let mut sky = Array2::zeros(part.values.dim());
-    let width = cell.x.1 - cell.x.0;
-    let mut line = vec![0.0; width];
-    for (y, mut row) in sky.outer_iter_mut().enumerate() {
-        surface.row(pen, cell.y.0 + y, cell.x.0, &mut line)?;
-        for x in 0..width {
-            let image = part.values[(y, x)];
-            let drop = same_pixels && !image.is_finite();
-            row[x] = if drop { f32::NAN } else { line[x] };
+/// Median of the background at the good pixels.
+fn good_median(part: &ImageInput<f32>, sky: ArrayView2<f32>, options: &Options) -> Result<f64> {
+    let mut values = sky.to_owned();
+    for (value, image) in values.iter_mut().zip(part.values) {
+        if !image.is_finite() {
+            *value = f32::NAN;
         }
     }
     let input = ImageInput {
-        values: sky.view(),
-        mask: part.mask.filter(|_| same_pixels),
+        values: values.view(),
+        mask: part.mask,
         variance: None,
         weights: None,
         inverse_variance: false,
     };
-    Ok(image_statistics(&input, property, options)?.value(property))
+    Ok(image_statistics(&input, Property::MEDIAN, options)?.value(Property::MEDIAN))
 }
 
 /// Mean of the background at those pixels whose mask is free of the bits and whose value lies no
 /// farther from the centre than the half-width.
 fn mean_of_kept(
     part: &ImageInput<f32>,
-    surface: &Surface<'_>,
-    pen: &mut Pen,
-    cell: Cell,
+    sky: ArrayView2<f32>,
     interval: (i32, f64, f64),
 ) -> Result<f64> {
-    let mut line = vec![0.0; cell.x.1 - cell.x.0];
-    let clear = vec![0; line.len()];
+    let clear = vec![0; sky.ncols()];
     let (mut sum, mut n) = (0.0, 0.0);
-    for (y, values) in part.values.outer_iter().enumerate() {
-        surface.row(pen, cell.y.0 + y, cell.x.0, &mut line)?;
+    for (y, (values, sky)) in part.values.outer_iter().zip(sky.outer_iter()).enumerate() {
         let words = part.mask.as_ref().map(|m| m.row(y));
         let words = words.as_ref().map_or(Some(&clear[..]), |w| w.as_slice());
-        let (Some(values), Some(words)) = (values.as_slice(), words) else {
-            return Err(Error::shape(
-                "image",
-                "columns apart in memory",
-                "side by side",
-            ));
+        let (Some(values), Some(words), Some(sky)) = (values.as_slice(), words, sky.as_slice())
+        else {
+            let allowed = "side by side";
+            return Err(Error::shape("image", "columns apart in memory", allowed));
         };
-        let (more, count) = kept_sum(&line, values, words, interval);
+        let (more, count) = kept_sum(sky, values, words, interval);
         (sum, n) = (sum + more, n + count);
     }
     Ok(if n > 0.0 { sum / n } else { f64::NAN })

@@ -7,7 +7,7 @@ use crate::simd::dispatch;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 /// Pixels side by side.
-const LANES: usize = 16;
+const LANES: usize = 32;
 
 /// Writes `sum f[j, i] T_j(y') T_i(x')` at the pixels of `out`.
 ///
@@ -26,8 +26,7 @@ pub fn chebyshev(
         return Err(Error::shape("factors", got, "at least (1, 1) of (1, 1)"));
     }
     let (height, width) = (lengths.0 as f64, lengths.1 as f64);
-    // Twice the distance from the middle: whole numbers, so that parts have the bits of the whole.
-    let start = 2.0 * first.1 + 1.0 - width;
+    let table = basis(terms, 2.0 * first.1 + 1.0 - width, 1.0 / width, out.ncols());
     let write = |line: &mut Vec<f64>, y: usize, row: &mut [f32]| {
         let along = (2.0 * (first.0 + y as f64) + 1.0 - height) / height;
         line.clear();
@@ -38,45 +37,60 @@ pub fn chebyshev(
             }
             line.push(factors[(0, i)] + along * one - two);
         }
-        clenshaw(line, start, 1.0 / width, row);
+        combine(line, &table, row);
         Ok(())
     };
     rows(&mut out, blend, || Ok(Vec::new()), write)
 }
 
+/// `T_0`, `T_1`, ... at n places, one after the other. Places are (start + 2 i) unit: whole numbers
+/// times a unit, so that parts have the bits of the whole.
+fn basis(terms: usize, start: f64, unit: f64, n: usize) -> Vec<f64> {
+    let mut table = vec![1.0; terms * n];
+    for i in 0..n {
+        let x = (start + 2.0 * i as f64) * unit;
+        if terms > 1 {
+            table[n + i] = x;
+        }
+        for k in 2..terms {
+            table[k * n + i] = 2.0 * x * table[(k - 1) * n + i] - table[(k - 2) * n + i];
+        }
+    }
+    table
+}
+
 #[inline(always)]
 #[allow(clippy::needless_range_loop)] // plain loops are what `dispatch` compiles for each level
-fn clenshaw_body(factors: &[f64], start: f64, unit: f64, out: &mut [f32]) {
+fn combine_body(factors: &[f64], table: &[f64], out: &mut [f32]) {
+    let width = out.len();
     let mut done = 0;
-    while done < out.len() {
-        let n = (out.len() - done).min(LANES);
-        let mut x = [0.0; LANES];
-        for k in 0..LANES {
-            x[k] = (start + f64::from(2 * (done + k) as i32)) * unit;
-        }
-        let (mut one, mut two) = ([0.0; LANES], [0.0; LANES]);
-        let mut i = factors.len() - 1;
-        while i > 0 {
-            let factor = factors[i];
-            for k in 0..LANES {
-                let next = factor + (x[k] + x[k]) * one[k] - two[k];
-                two[k] = one[k];
-                one[k] = next;
+    while done < width {
+        let n = (width - done).min(LANES);
+        let mut sums = [0.0; LANES];
+        for k in 0..factors.len() {
+            let (factor, start) = (factors[k], k * width + done);
+            let values = &table[start..start + n];
+            if n == LANES {
+                // The count is known here: whole registers.
+                for i in 0..LANES {
+                    sums[i] += factor * values[i];
+                }
+            } else {
+                for i in 0..n {
+                    sums[i] += factor * values[i];
+                }
             }
-            i -= 1;
         }
-        let mut values = [0.0_f32; LANES];
-        for k in 0..LANES {
-            values[k] = (factors[0] + x[k] * one[k] - two[k]) as f32;
+        for i in 0..n {
+            out[done + i] = sums[i] as f32;
         }
-        out[done..done + n].copy_from_slice(&values[..n]);
         done += n;
     }
 }
 
 dispatch! {
-    /// `sum f_i T_i(x)` at x = `start`, `start + 2`, and so on, in units of one over `unit`.
-    fn clenshaw(factors: &[f64], start: f64, unit: f64, out: &mut [f32]) = clenshaw_body;
+    /// Sum of factors times the rows of a table.
+    fn combine(factors: &[f64], table: &[f64], out: &mut [f32]) = combine_body;
 }
 
 #[cfg(test)]

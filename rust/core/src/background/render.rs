@@ -171,8 +171,8 @@ impl<'a> Surface<'a> {
         }
     }
 
-    /// Writes the pixels of row `y` from column `x` on.
-    pub fn row(&self, pen: &mut Pen, y: usize, x: usize, out: &mut [f32]) -> Result<()> {
+    /// Writes the pixels of row `y`.
+    pub fn row(&self, pen: &mut Pen, y: usize, out: &mut [f32]) -> Result<()> {
         let row = self.columns.row(y);
         let known = match &pen.curve {
             Some(_) => row
@@ -192,7 +192,7 @@ impl<'a> Surface<'a> {
             pen.curve = self.rule.through(self.centres, &row.to_vec())?;
         }
         match &pen.curve {
-            Some(curve) => curve.fill_rounded(self.first + x as f64, out),
+            Some(curve) => curve.fill_rounded(self.first, out),
             None => out.fill(f32::NAN),
         }
         Ok(())
@@ -220,7 +220,7 @@ pub fn render(
     mut out: ArrayViewMut2<f32>,
 ) -> Result<()> {
     let surface = Surface::new(grid, centres, rule, first, out.nrows())?;
-    let write = |pen: &mut Pen, y, row: &mut [f32]| surface.row(pen, y, 0, row);
+    let write = |pen: &mut Pen, y, row: &mut [f32]| surface.row(pen, y, row);
     rows(&mut out, blend, || Ok(surface.pen()), write)
 }
 

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Masks of all objects of an exposure, faint wings included, for measurements of the sky."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from deepcoadd.background import BackgroundOptions, fit_background
+from deepcoadd.detection._detect import detect
+from deepcoadd.detection._options import DetectionOptions
+from deepcoadd.errors import OptionError
+from deepcoadd.image import Image, MaskedImage
+
+__all__ = ["ObjectMaskOptions", "mask_objects"]
+
+
+@dataclass(frozen=True)
+class ObjectMaskOptions:
+    """How objects are masked.
+
+    Attributes
+    ----------
+    n_iter : int
+        Rounds of background and detection.
+    sigma : float
+        Standard deviation of the Gaussian that the image is smoothed with [pixels]: wider than the
+        PSF on purpose, to find faint wings.
+    threshold : float
+        Detection threshold [standard deviations of the smoothed pixels].
+    n_grow : float
+        Growth of the footprints [sigma of the Gaussian].
+    background : BackgroundOptions
+        Background taken out before the detection.
+
+    Raises
+    ------
+    OptionError
+        A value is not allowed.
+    """
+
+    n_iter: int = 3
+    sigma: float = 5.0
+    threshold: float = 2.5
+    n_grow: float = 1.0
+    background: BackgroundOptions = field(default_factory=lambda: BackgroundOptions(bin_size=1024))
+
+    def __post_init__(self) -> None:
+        if self.n_iter < 1:
+            raise OptionError(f"n_iter: got {self.n_iter}, must be 1 or more")
+        for name in ("sigma", "threshold"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise OptionError(f"{name}: got {getattr(self, name)}, must be finite and above 0")
+
+
+_DEFAULTS = ObjectMaskOptions()
+
+
+def mask_objects(pixels: MaskedImage, options: ObjectMaskOptions = _DEFAULTS) -> MaskedImage:
+    """Copy of an image in whose mask all objects are DETECTED.
+
+    Parameters
+    ----------
+    pixels : MaskedImage
+        float32; left as it is. The mask needs the planes DETECTED, DETECTED_NEGATIVE and EDGE.
+    options : ObjectMaskOptions
+        Rounds, smoothing, threshold, background.
+
+    Returns
+    -------
+    MaskedImage
+        Image and variance as given; what was DETECTED before is found anew.
+
+    Raises
+    ------
+    TooManyMaskedPixelsError
+        No pixel is good.
+    MaskPlaneError
+        The mask lacks a plane.
+    """
+    out = pixels.copy()
+    out.mask.clear("DETECTED", "DETECTED_NEGATIVE")
+    found = DetectionOptions(
+        threshold_value=options.threshold,
+        threshold_type="pixel_stdev",
+        threshold_polarity="positive",
+        n_sigma_to_grow=options.n_grow,
+    )
+    for _ in range(options.n_iter):
+        background = fit_background(out, options.background)
+        flat = MaskedImage(Image(out.image.array.copy(), out.box), out.mask, out.variance)
+        background.subtract_from(flat.image)
+        detect(flat, found, options.sigma)
+    return out
