@@ -6,11 +6,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from deepcoadd.background import BackgroundOptions, fit_background
 from deepcoadd.detection._detect import detect
 from deepcoadd.detection._options import DetectionOptions
 from deepcoadd.errors import OptionError
 from deepcoadd.image import Image, MaskedImage
+from deepcoadd.mask import Mask
 
 __all__ = ["ObjectMaskOptions", "mask_objects"]
 
@@ -69,7 +72,8 @@ def mask_objects(pixels: MaskedImage, options: ObjectMaskOptions = _DEFAULTS) ->
     Returns
     -------
     MaskedImage
-        Image and variance as given; what was DETECTED before is found anew.
+        Image and variance as given; what was DETECTED before is found anew. Objects are found up to
+        the edges, about which the image is mirrored.
 
     Raises
     ------
@@ -86,9 +90,26 @@ def mask_objects(pixels: MaskedImage, options: ObjectMaskOptions = _DEFAULTS) ->
         threshold_polarity="positive",
         n_sigma_to_grow=options.n_grow,
     )
+    # Half of the kernel, which would leave a rim of the image unsearched.
+    rim = math.ceil(0.5 * found.n_sigma_for_kernel * options.sigma) + 1
     for _ in range(options.n_iter):
         background = fit_background(out, options.background)
         flat = MaskedImage(Image(out.image.array.copy(), out.box), out.mask, out.variance)
         background.subtract_from(flat.image)
-        detect(flat, found, options.sigma)
+        wide = _mirrored(flat, rim)
+        detect(wide, found, options.sigma)
+        out.mask.clear("DETECTED")
+        out.mask.set("DETECTED", wide.mask[out.box].has("DETECTED"))
     return out
+
+
+def _mirrored(pixels: MaskedImage, rim: int) -> MaskedImage:
+    """The image with a rim about it in which it is mirrored."""
+    planes = [
+        np.pad(plane.array, rim, mode="symmetric")
+        for plane in (pixels.image, pixels.mask, pixels.variance)
+    ]
+    box = pixels.box.dilated_by(rim)
+    return MaskedImage(
+        Image(planes[0], box), Mask(planes[1], box, pixels.planes), Image(planes[2], box)
+    )
