@@ -136,8 +136,14 @@ def test_dumped_settings_read_back_identically(
         ("sigma_clop=3", ["did you mean 'sigma_clip'", "bad_planes", "input.weight", "method"]),
         ("input.hdo=3", ["unknown setting 'input.hdo'", "input.hdu"]),
         ("interpolate.direktion=row", ["did you mean 'interpolate.direction'"]),
-        ("statistic=MEAN", ["set by the method", "safeclip, comparewarp, clipped, mean, median"]),
-        ("method=best", ["method = 'best'", "safeclip, comparewarp, clipped, mean, median"]),
+        (
+            "statistic=MEAN",
+            ["set by the method", "visitclip, safeclip, comparewarp, clipped, mean, median"],
+        ),
+        (
+            "method=best",
+            ["method = 'best'", "visitclip, safeclip, comparewarp, clipped, mean, median"],
+        ),
         ("compression=zip", ["compression = 'zip'", "none, lossless, rice16"]),
         ("sigma_clip=-3", ["sigma_clip = -3.0"]),
         ("input.epochs=picture", ["'picture' is not one of image"]),
@@ -395,7 +401,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     for part in (
         "--weight '{stem}.weight.fits'",
         "NO_DATA,BAD,SAT,EDGE",
-        "default: safeclip;",
+        "default: visitclip;",
         "2GiB",
     ):
         assert part in out

@@ -14,7 +14,7 @@ from astropy.table import Table
 from deepcoadd import Exposure
 from deepcoadd.cli._app import run
 from deepcoadd.cli._config import coadd_config
-from deepcoadd.coadd import CompareWarpOptions, compare_warp, safe_clip
+from deepcoadd.coadd import CompareWarpOptions, compare_warp, visit_clip
 from deepcoadd.io import read, write
 from deepcoadd.testing.simulate import (
     PsfOptions,
@@ -218,21 +218,21 @@ def test_default_method_follows_from_what_is_given(
     files: list[list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     visits, matched = files
-    assert coadd_config().name == "safeclip"
+    assert coadd_config().name == "visitclip"
     out = str(tmp_path / "coadd.fits")
     assert run(["coadd", *visits, "-o", out]) == 0
-    due = safe_clip([read(file) for file in visits])
+    due = visit_clip([read(file) for file in visits])
     np.testing.assert_array_equal(read(out).image.array, due.image.array)
     capsys.readouterr()
     for file in visits:
         without(file, psf=None)
     assert run(["coadd", *visits, "-o", out, "--overwrite"]) == 0
     shown = capsys.readouterr()
-    assert "no input has a PSF, which method safeclip needs" in shown.err
+    assert "no input has a PSF, which method visitclip needs" in shown.err
     assert "the method is clipped" in shown.err
     assert fits.getheader(out)["DEEPCOADD OPTIONS METHOD"] == "clipped"
     # Who asks for the method, or for what it alone can give, gets it or an error.
-    for asked in (["--method", "safeclip"], ["--decisions", str(tmp_path / "a.csv")]):
+    for asked in (["--method", "visitclip"], ["--decisions", str(tmp_path / "a.csv")]):
         assert run(["coadd", *visits, "-o", out, "--overwrite", *asked]) == 2
     # The matched versions still have theirs.
     assert run(["coadd", *visits, "-o", out, "--overwrite", "-q", "--matched", *matched]) == 0

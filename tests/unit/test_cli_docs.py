@@ -14,7 +14,13 @@ from deepcoadd.cli._app import app
 from deepcoadd.cli._config import coadd_config
 from deepcoadd.cli._settings import keys, read_toml, updated
 from deepcoadd.cli._terminal import Terminal
-from deepcoadd.coadd import AssembleOptions, CompareWarpOptions, SafeClipOptions, SelectOptions
+from deepcoadd.coadd import (
+    AssembleOptions,
+    CompareWarpOptions,
+    SafeClipOptions,
+    SelectOptions,
+    VisitClipOptions,
+)
 from deepcoadd.testing.simulate import PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,6 +65,7 @@ def test_settings_named_in_the_documentation_exist() -> None:
     known = set(keys(AssembleOptions)) | {"interpolate"}
     known |= {f"safe_clip.{key}" for key in keys(SafeClipOptions, without=["assemble"])}
     known |= {f"compare_warp.{key}" for key in keys(CompareWarpOptions, without=["assemble"])}
+    known |= {f"visit_clip.{key}" for key in keys(VisitClipOptions, without=["assemble"])}
     known |= {f"select.{key}" for key in keys(SelectOptions)}
     for name in re.findall(r"`?-c (\w+(?:\.\w+)*)=", text):
         scene = name.split(".")[0] in PRESETS["clean"].__dataclass_fields__

@@ -244,7 +244,7 @@ def test_footprints_that_run_together_are_warned_of(
         (["--decisions", "{0}", "--overwrite"], "is the output or one of the inputs"),
         (["--decisions", "{dir}/coadd.fits"], "is the output or one of the inputs"),
         (["--decisions", "{dir}/a.csv", "--method", "mean"], "does not look for artifacts"),
-        (["--truth", "{dir}", "--method", "clipped"], "choose --method safeclip"),
+        (["--truth", "{dir}", "--method", "clipped"], "choose --method visitclip, safeclip"),
         (["--truth", "{dir}/none"], "there is no folder"),
         (["--truth", "{dir}"], "truth-100.fits"),
     ],

@@ -46,14 +46,15 @@ used is skipped with a warning, and named at the end with the reason.
 Methods:
 {_METHOD_LINES}
 
-Without --method it is safeclip, or comparewarp when PSF-matched versions of the exposures are given
-with --matched: all words after that option, up to the next option, are such files. They belong to
-the inputs by visit, whatever their order; an input without one is skipped. safeclip needs a PSF:
-where no input has one, and no method was asked for, it is clipped instead, with a warning.
+Without --method it is visitclip, or comparewarp when PSF-matched versions of the exposures are
+given with --matched: all words after that option, up to the next option, are such files. They
+belong to the inputs by visit, whatever their order; an input without one is skipped. visitclip
+needs a PSF: where no input has one, and no method was asked for, it is clipped instead, with a
+warning.
 
 The output holds IMAGE, MASK, VARIANCE, NIMAGE (good inputs of each pixel), NCLIPPED (inputs that
-clipping left out), the maps asked for, and a table INPUTS; with safeclip and comparewarp also a
-table ARTIFACTS of what was left out, and why. It appears complete or not at all.
+clipping left out), the maps asked for, and a table INPUTS; with visitclip, safeclip and comparewarp
+also a table ARTIFACTS of what was left out, and why. It appears complete or not at all.
 
 \b
 Examples:
@@ -76,7 +77,7 @@ def _method_options(command: Any) -> Any:
         click.option(
             "--method",
             type=click.Choice(list(METHODS)),
-            help="See above.  [default: safeclip; comparewarp with --matched]",
+            help="See above.  [default: visitclip; comparewarp with --matched]",
         ),
         click.option(
             "--psf-sigma",
@@ -156,14 +157,14 @@ def _method_options(command: Any) -> Any:
     "--decisions",
     metavar="FILE.csv",
     type=click.Path(path_type=Path),
-    help="Write the table of artifacts as CSV, too (safeclip, comparewarp).",
+    help="Write the table of artifacts as CSV, too (methods that look for artifacts).",
 )
 @click.option(
     "--truth",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
     help="Compare what was left out with the truth of simulated visits, as deepcoadd simulate "
-    "writes it into VISITS/truth (safeclip, comparewarp).",
+    "writes it into VISITS/truth (methods that look for artifacts).",
 )
 @overwrite_option("the output, the table and the report")
 @_method_options

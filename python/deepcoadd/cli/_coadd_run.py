@@ -40,9 +40,6 @@ _log = logging.getLogger(__name__)
 PLAIN = "clipped"
 """Method for inputs of which nothing is known."""
 
-FEWEST = 3
-"""Inputs below which no artifact can be told from the sky."""
-
 _MOST_OF_COADD = 0.25
 """Part of a coadd that no artifact covers."""
 
@@ -154,10 +151,10 @@ class CoaddRun:
     def _method_for(self, inputs: Pairs) -> CoaddConfig:
         """Settings for these inputs: without a PSF, and without a choice, no search for artifacts.
 
-        Below three inputs nothing is searched, whatever they have.
+        Below a number of inputs some methods search nothing, whatever the inputs have.
         """
-        few = len(inputs.refs) < FEWEST
-        if self.plain is None or few or self.config.method.artifacts is None:
+        how = self.config.method.artifacts
+        if self.plain is None or how is None or len(inputs.refs) < how.fewest:
             return self.config
         if any(map(_has_psf, inputs.matched or inputs.refs)):
             return self.config

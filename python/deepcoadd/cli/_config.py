@@ -40,7 +40,7 @@ class RunOptions:
     Parameters
     ----------
     method : str, optional
-        How to combine the exposures; by default safeclip, or comparewarp with --matched.
+        How to combine the exposures; by default visitclip, or comparewarp with --matched.
     compression : str
         Of the output: none, lossless, or rice16 (quantised to 1/16 of the noise).
     bright_objects : str, optional

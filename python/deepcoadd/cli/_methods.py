@@ -11,14 +11,17 @@ from deepcoadd.cli._terminal import ProgressCallback
 from deepcoadd.coadd import (
     COMPARE_WARP_ASSEMBLE,
     SAFE_CLIP_ASSEMBLE,
+    VISIT_CLIP_ASSEMBLE,
     ArtifactCoadd,
     AssembleOptions,
     BrightObject,
     CoaddPlan,
     CompareWarpOptions,
     SafeClipOptions,
+    VisitClipOptions,
     compare_warp,
     safe_clip,
+    visit_clip,
 )
 from deepcoadd.refs import WarpRef
 
@@ -74,6 +77,8 @@ class ArtifactMethod:
         Whether PSF-matched exposures are used.
     fixed : tuple of str
         Settings of the table, dotted, that follow from other ones.
+    fewest : int
+        Inputs below which nothing is looked for.
     """
 
     section: str
@@ -83,6 +88,7 @@ class ArtifactMethod:
     bytes_per_pixel: int
     matched: str = "never"
     fixed: tuple[str, ...] = ()
+    fewest: int = 3
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,29 @@ def _by_compare_warp(work: ArtifactWork) -> ArtifactCoadd:
     )
 
 
+def _by_visit_clip(work: ArtifactWork) -> ArtifactCoadd:
+    return visit_clip(
+        work.plan,
+        options=work.options,
+        sigma=work.psf_sigma,
+        bright_objects=work.bright_objects,
+        progress=work.progress,
+    )
+
+
 METHODS: Mapping[str, Method] = {
+    "visitclip": Method(
+        VISIT_CLIP_ASSEMBLE,
+        "weighted mean without what an input shows beyond the coadd of the others",
+        ArtifactMethod(
+            section="visit_clip",
+            options=VisitClipOptions(),
+            make=_by_visit_clip,
+            threshold="visit_clip.seed=6",
+            bytes_per_pixel=0,
+            fewest=1,
+        ),
+    ),
     "safeclip": Method(
         SAFE_CLIP_ASSEMBLE,
         "weighted mean without the artifacts that only one or two inputs show",
@@ -170,7 +198,7 @@ METHODS: Mapping[str, Method] = {
 
 def method_for(matched: bool) -> str:
     """Method where the user chose none, with or without PSF-matched exposures."""
-    return "comparewarp" if matched else "safeclip"
+    return "comparewarp" if matched else "visitclip"
 
 
 def finding_methods() -> str:

@@ -66,14 +66,14 @@ class VisitClipOptions:
     seeing_tolerance : float
         Tolerance at sources in units of the difference that the seeing of the visit makes.
     spread_tolerance : float
-        Tolerance in units of the range over the visits, less the extremes, at sources of at least
+        Tolerance in units of the range over the visits, less the extremes, at bright sources.
     bright_spread : float
-        this brightness [noise].
+        Brightness of these [noise].
     rim_tolerance : float
         Tolerance in units of the brightness of the source, where no visit sees what lies
-        around it, and where a visit lacks the middle of a star of at least
+        around it, and where a visit lacks the middle of a very bright star.
     bright : float
-        this brightness [noise].
+        Brightness of such a star [noise].
     lobe : float
         A dark pixel beside sharp light of the same visit is left out too if its depth is less than
         this share of the peak: resampling makes such.
@@ -110,7 +110,7 @@ class VisitClipOptions:
     amplitude: float = 0.8
     amplitude_extended: float = 0.7
     extended: float = 4.0
-    winsor: float = 2.5
+    winsor: float = 2.0
     source: float = 5.0
     flux_tolerance: tuple[float, float] = (0.03, 0.6)
     seeing_tolerance: float = 1.0

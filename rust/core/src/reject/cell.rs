@@ -62,7 +62,7 @@ impl Default for Options {
             amplitude: 0.8,
             amplitude_extended: 0.7,
             extended: 4.0,
-            winsor: 2.5,
+            winsor: 2.0,
             source: 5.0,
             flux_tolerance: (0.03, 0.6),
             seeing_tolerance: 1.0,
