@@ -4,13 +4,10 @@
 use super::flags::{good, kept};
 use crate::par;
 use crate::simd::dispatch;
-use crate::stats::Network;
-
-/// Pixels worked on side by side.
-const LANES: usize = 64;
+use crate::stats::{LANES, Line, Network};
 
 /// Pixels of a job.
-const JOB: usize = 128 * LANES;
+const JOB: usize = 512 * LANES;
 
 /// One visit as the stack takes it: values, variances, states, weight.
 #[derive(Debug, Clone, Copy)]
@@ -141,7 +138,8 @@ impl Stack {
 
 /// Memory of one block: a row of lanes for each visit.
 struct Block {
-    rows: Vec<f32>,
+    rows: Vec<Line<f32>>,
+    sorted: Vec<Line<f32>>,
     count: [f32; LANES],
     n_good: [f32; LANES],
     sum: [f64; LANES],
@@ -153,7 +151,8 @@ struct Block {
 impl Block {
     fn new(n: usize) -> Self {
         Self {
-            rows: vec![0.0; n * LANES],
+            rows: vec![Line([0.0; LANES]); n],
+            sorted: vec![Line([0.0; LANES]); n],
             count: [0.0; LANES],
             n_good: [0.0; LANES],
             sum: [0.0; LANES],
@@ -183,13 +182,12 @@ impl Block {
         for (to, from) in part.lowest.iter_mut().zip(&self.lowest) {
             to[here.clone()].copy_from_slice(&from[..width]);
         }
-        let rows = self.rows.len() / LANES;
         if self.count[..width].iter().all(|&n| n == self.count[0]) {
             let middle = (self.count[0].max(1.0) as usize - 1) / 2;
             for (k, to) in part.ranks.iter_mut().enumerate() {
                 let rank = (middle + k).saturating_sub(1);
-                match self.rows.get(rank * LANES..rank * LANES + width) {
-                    Some(values) => to[here.clone()].copy_from_slice(values),
+                match self.sorted.get(rank) {
+                    Some(row) => to[here.clone()].copy_from_slice(&row.0[..width]),
                     None => to[here.clone()].fill(f32::INFINITY),
                 }
             }
@@ -200,8 +198,7 @@ impl Block {
             for (k, to) in part.ranks.iter_mut().enumerate() {
                 // The rank below the first is the first, that above the last is infinite.
                 let rank = (middle + k).saturating_sub(1);
-                let value = self.rows.get(rank * LANES + l).filter(|_| rank < rows);
-                to[at + l] = value.copied().unwrap_or(f32::INFINITY);
+                to[at + l] = self.sorted.get(rank).map_or(f32::INFINITY, |row| row.0[l]);
             }
         }
     }
@@ -217,7 +214,7 @@ struct Lanes {
 
 #[inline(always)]
 fn add_visit_body(lanes: &Lanes, row: usize, weights: (f64, f64), block: &mut Block) {
-    let to = &mut block.rows[row * LANES..][..LANES];
+    let to = &mut block.rows[row].0;
     let (w, w2) = weights;
     #[allow(clippy::needless_range_loop)] // several arrays side by side
     for l in 0..LANES {
@@ -304,7 +301,7 @@ pub(super) fn stack(layers: &[Layer], places: Places, plain: bool) -> Stack {
                 let weights = (w, if plain { 1.0 } else { w * w });
                 add_visit(&lanes, row, weights, &mut block);
             }
-            network.sort(&mut block.rows, LANES);
+            network.sort(&block.rows, &mut block.sorted);
             block.write(&mut part, at, width);
         }
     });

@@ -17,15 +17,15 @@ use super::sums::{INVERSE, ROWS, Recipe, RowWeight, Sums, UNIT, add_rows};
 use crate::simd::dispatch;
 
 /// Pixels of a group: one register of f32 and two of f64 at the highest level.
-pub(super) const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// One number for each pixel of a group.
-pub(super) type Lanes<T> = [T; LANES];
+pub(crate) type Lanes<T> = [T; LANES];
 
 /// The same where it stands in memory: a register that crosses the lines of the cache is slow.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
-pub(super) struct Line<T>(pub Lanes<T>);
+pub(crate) struct Line<T>(pub Lanes<T>);
 
 /// What is known of the samples of each pixel: the number of good ones, the first, the smallest and
 /// the largest; and the OR of their mask words, and of all mask words.

@@ -21,6 +21,7 @@ mod sums;
 mod tally;
 mod weighted;
 
+pub(crate) use load::{LANES, Line};
 pub(crate) use network::Network;
 pub use pixel::Pixel;
 pub use props::{ErrorMode, MaskRules, Options, Property, Weighting};
