@@ -117,7 +117,7 @@ def test_quantum_with_sky_map_selection_and_bright_objects(tmp_path: Path) -> No
     task.runQuantum(butler, None, None)
     coadd = butler.outputs.coaddExposure
     assert coadd.box == box
-    assert list(coadd.info.inputs.visits["id"]) == [100, 103]
+    assert list(coadd.info.inputs.warps["visit"]) == [103, 100]
     assert (
         np.count_nonzero(coadd.mask.has("BRIGHT_OBJECT")) == 4
     )  # radius 1 at (4, 4): one is outside

@@ -11,7 +11,9 @@ from deepcoadd.errors import NoDataError
 from deepcoadd.geometry import Box
 from deepcoadd.wcs import (
     box_center,
+    cards_of,
     corners,
+    from_cards,
     pixel_scale,
     pixel_to_sky,
     same_grid,
@@ -116,3 +118,30 @@ def test_same_grid_sees_rotation_and_distortion():
     turned.wcs.set()
     assert not same_grid(_wcs(), turned, _BOX)
     assert not same_grid(_wcs(), _wcs(sip=True), _BOX)
+
+
+def test_cards_give_the_wcs_again() -> None:
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---TPV", "DEC--TPV"]
+    wcs.wcs.crval = [150.0, 2.0]
+    wcs.wcs.crpix = [51.25, -7.5]
+    wcs.wcs.cd = [[-5e-5, 1e-6], [2e-6, 5e-5]]
+    wcs.wcs.radesys, wcs.wcs.equinox = "FK5", 2000.0
+    wcs.wcs.set_pv([(1, 1, 1.001), (1, 4, 1e-3), (2, 1, 0.999)])
+    wcs.wcs.set()
+    table = np.zeros((3, 3))
+    table[2, 0], table[1, 1] = 3e-6, -2e-6
+    bent = WCS(naxis=2)
+    bent.wcs.ctype = ["RA---TAN-SIP", "DEC--TAN-SIP"]
+    bent.wcs.crval, bent.wcs.crpix = [10.0, -80.0], [30.0, 40.0]
+    bent.wcs.cd = [[-5e-5, 0.0], [0.0, 5e-5]]
+    bent.sip = Sip(table, table.T, -table, -table.T, bent.wcs.crpix)
+    bent.wcs.set()
+    x, y = np.array([3.0, 80.0]), np.array([-4.0, 120.0])
+    for one in (wcs, bent):
+        again = from_cards(cards_of(one))
+        np.testing.assert_array_equal(again.all_pix2world(x, y, 0), one.all_pix2world(x, y, 0))
+        assert cards_of(again) == cards_of(one)
+    for cards in ({}, {**cards_of(wcs), "CTYPE1": "LINEAR", "CTYPE2": "LINEAR"}):
+        with pytest.raises(NoDataError, match="hold"):
+            from_cards(cards)
