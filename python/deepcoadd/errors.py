@@ -16,6 +16,7 @@ __all__ = [
     "MaskPlaneError",
     "MissingFileError",
     "NoDataError",
+    "NoOverlapError",
     "NoSamplesError",
     "NoWorkError",
     "OptionError",
@@ -24,6 +25,7 @@ __all__ = [
     "PsfGenerationError",
     "ShapeError",
     "SingularError",
+    "SizeMismatchError",
     "TooManyMaskedPixelsError",
 ]
 
@@ -34,6 +36,10 @@ class DeepcoaddError(Exception):
 
 class ShapeError(DeepcoaddError, ValueError):
     """Arrays, boxes or list lengths that must agree do not."""
+
+
+class SizeMismatchError(ShapeError, RuntimeError):
+    """Two exposures that must cover the same pixels do not."""
 
 
 class OptionError(DeepcoaddError, ValueError):
@@ -58,6 +64,10 @@ class NoWorkError(NoDataError):
 
 class NoSamplesError(NoDataError, ValueError):
     """Nothing is left to fit a sky frame to."""
+
+
+class NoOverlapError(NoDataError, ValueError):
+    """Exposures that are to be compared share no good pixels."""
 
 
 class PsfGenerationError(NoDataError):

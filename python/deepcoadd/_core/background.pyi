@@ -13,6 +13,7 @@ __all__ = [
     "chebyshev",
     "edges",
     "fill",
+    "flag_outliers",
     "interpolate",
     "render",
 ]
@@ -88,3 +89,14 @@ def cell_statistics(
     curves: _Curves | None = None,
     same_pixels: bool = True,
 ) -> NDArray[np.float64]: ...
+def flag_outliers(
+    images: list[NDArray[np.float32]],
+    masks: list[NDArray[np.int32]],
+    *,
+    columns: list[int],
+    half_width: int,
+    threshold: float,
+    grow: int,
+    most: float,
+    bit: int,
+) -> list[NDArray[np.int32]]: ...

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Backgrounds of images: statistics of bins, and the smooth image that interpolates them."""
+"""Backgrounds of images: bins and the smooth image through them, and backgrounds that match."""
 
 from deepcoadd.background._approximate import Polynomial, fit_polynomial
 from deepcoadd.background._bin_image import bin_image
@@ -13,6 +13,18 @@ from deepcoadd.background._least_squares import (
     normal_equations,
 )
 from deepcoadd.background._list import BackgroundItem, BackgroundList
+from deepcoadd.background._match import MATCH_MODES, BackgroundMatch, match_backgrounds
+from deepcoadd.background._match_cells import CellGrid, CellLevels, measure_levels
+from deepcoadd.background._match_classic import ClassicModel, match_to_reference
+from deepcoadd.background._match_global import GlobalFit, fit_levels, match_globally
+from deepcoadd.background._match_options import TASK_MATCH, ClassicMatchOptions, GlobalMatchOptions
+from deepcoadd.background._match_reference import (
+    ReferenceTerms,
+    reference_costs,
+    reference_terms,
+    select_reference,
+)
+from deepcoadd.background._match_result import UNMATCHED, MatchedRef, MatchResult, apply_match
 from deepcoadd.background._model import BackgroundModel, fit_background
 from deepcoadd.background._options import INTERPOLATIONS, TASK_BACKGROUND, BackgroundOptions
 from deepcoadd.background._sky_build import (
@@ -47,20 +59,33 @@ from deepcoadd.background._superpixels import (
 __all__ = [
     "INTERPOLATIONS",
     "LEAST_SQUARES_METHODS",
+    "MATCH_MODES",
     "SKY_BACKGROUND",
     "TASK_BACKGROUND",
+    "TASK_MATCH",
     "TASK_SKY",
     "UNDERSAMPLE_STYLES",
+    "UNMATCHED",
     "AffineTransform",
     "BackgroundItem",
     "BackgroundList",
+    "BackgroundMatch",
     "BackgroundModel",
     "BackgroundOptions",
     "CallableTransform",
+    "CellGrid",
+    "CellLevels",
+    "ClassicMatchOptions",
+    "ClassicModel",
     "FrameTransform",
+    "GlobalFit",
+    "GlobalMatchOptions",
     "Grid",
     "LeastSquaresFit",
+    "MatchResult",
+    "MatchedRef",
     "Polynomial",
+    "ReferenceTerms",
     "SkyFrameBuilder",
     "SkyOptions",
     "SkySamples",
@@ -68,6 +93,7 @@ __all__ = [
     "SuperpixelBackground",
     "SuperpixelOptions",
     "VisitSky",
+    "apply_match",
     "average_sky_bins",
     "background_to_exposure",
     "bin_centers",
@@ -76,14 +102,22 @@ __all__ = [
     "exposure_to_background",
     "fill_cells",
     "fit_background",
+    "fit_levels",
     "fit_polynomial",
     "frame_of_wcs",
     "interpolate_nodes",
     "least_squares",
+    "match_backgrounds",
+    "match_globally",
+    "match_to_reference",
+    "measure_levels",
     "measure_sky_bins",
     "measure_visit_sky",
     "normal_equations",
+    "reference_costs",
+    "reference_terms",
     "sample_sky",
+    "select_reference",
     "smooth_cells",
     "solve_sky_scale",
     "subtract_sky_frame",

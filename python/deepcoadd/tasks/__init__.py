@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         CompareWarpAssembleCoaddTask,
     )
     from deepcoadd.tasks.interp_image import InterpImageConfig, InterpImageTask
+    from deepcoadd.tasks.match_backgrounds import MatchBackgroundsConfig, MatchBackgroundsTask
     from deepcoadd.tasks.safe_clip import SafeClipAssembleCoaddConfig, SafeClipAssembleCoaddTask
     from deepcoadd.tasks.scale_variance import ScaleVarianceConfig, ScaleVarianceTask
     from deepcoadd.tasks.scale_zero_point import (
@@ -69,6 +70,8 @@ _HOME = {
     "ImageScaler": "scale_zero_point",
     "InterpImageConfig": "interp_image",
     "InterpImageTask": "interp_image",
+    "MatchBackgroundsConfig": "match_backgrounds",
+    "MatchBackgroundsTask": "match_backgrounds",
     "PsfWcsSelectImagesConfig": "select_images",
     "PsfWcsSelectImagesTask": "select_images",
     "SafeClipAssembleCoaddConfig": "safe_clip",
@@ -104,6 +107,8 @@ __all__ = [
     "ImageScaler",
     "InterpImageConfig",
     "InterpImageTask",
+    "MatchBackgroundsConfig",
+    "MatchBackgroundsTask",
     "PsfWcsSelectImagesConfig",
     "PsfWcsSelectImagesTask",
     "SafeClipAssembleCoaddConfig",

@@ -245,3 +245,33 @@ pub fn cell_statistics<'py>(
     let table = Array2::from_shape_fn((found.len(), 5), |(k, i)| found[k][i]);
     Ok(table.into_pyarray(py))
 }
+
+/// Masks with the pixels marked that stand out of their cell.
+#[pyfunction]
+#[pyo3(signature = (images, masks, *, columns, half_width, threshold, grow, most, bit))]
+#[allow(clippy::too_many_arguments)] // images, masks and a rule
+pub fn flag_outliers<'py>(
+    py: Python<'py>,
+    images: Vec<Bound<'py, PyAny>>,
+    masks: Vec<Bound<'py, PyAny>>,
+    columns: Vec<usize>,
+    half_width: usize,
+    threshold: f64,
+    grow: usize,
+    most: f64,
+    bit: i32,
+) -> PyRes<Vec<Bound<'py, PyArray2<i32>>>> {
+    let images = array::read_list::<f32>(&images, "images")?;
+    let masks = array::read_list::<i32>(&masks, "masks")?;
+    let (images, masks) = (array::views(&images), array::views(&masks));
+    let rule = background::OutlierRule {
+        half_width,
+        threshold,
+        grow,
+        most,
+        bit,
+    };
+    let found = py.detach(|| background::flag_outliers(&images, &masks, &columns, &rule))?;
+    let array = |a| PyArray2::from_owned_array(py, a);
+    Ok(found.into_iter().map(array).collect())
+}

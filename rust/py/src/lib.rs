@@ -64,7 +64,8 @@ mod _core {
     mod background {
         #[pymodule_export]
         use crate::background::{
-            bin_image, bin_statistics, cell_statistics, chebyshev, edges, fill, interpolate, render,
+            bin_image, bin_statistics, cell_statistics, chebyshev, edges, fill, flag_outliers,
+            interpolate, render,
         };
         #[pymodule_init]
         fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {

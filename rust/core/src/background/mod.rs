@@ -9,6 +9,7 @@ mod cells;
 mod chebyshev;
 mod curve;
 mod fill;
+mod outliers;
 mod render;
 
 pub use bins::{bin_statistics, centres, edges};
@@ -17,4 +18,5 @@ pub use cells::{Cell, CellStatistics, cell_statistics, paired_statistics};
 pub use chebyshev::chebyshev;
 pub use curve::{Curve, Edge, Style};
 pub use fill::{fill_along_lines, inpaint};
+pub use outliers::{OutlierRule, flag_outliers};
 pub use render::{Blend, Pen, Rule, Surface, render};

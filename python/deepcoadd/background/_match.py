@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Matching of the backgrounds of several exposures, in any of the modes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deepcoadd.background._match_classic import match_to_reference
+from deepcoadd.background._match_global import GlobalFit, match_globally
+from deepcoadd.background._match_options import ClassicMatchOptions, GlobalMatchOptions
+from deepcoadd.background._match_reference import (
+    ReferenceTerms,
+    reference_terms,
+    select_reference,
+)
+from deepcoadd.background._match_result import MatchedRef, MatchResult
+from deepcoadd.errors import DeepcoaddError, NoWorkError, OptionError
+from deepcoadd.geometry import Box
+from deepcoadd.refs import WarpRef, as_refs, name_of
+
+__all__ = ["MATCH_MODES", "BackgroundMatch", "match_backgrounds"]
+
+_log = logging.getLogger(__name__)
+
+MATCH_MODES = ("global", "classic")
+
+
+@dataclass(frozen=True)
+class BackgroundMatch:
+    """Matched backgrounds of some exposures.
+
+    Attributes
+    ----------
+    mode : str
+        How they were matched.
+    refs : list of WarpRef
+        The exposures as they are.
+    results : list of MatchResult
+        One for each, in order.
+    fit : GlobalFit or None
+        The fit of the mode "global".
+    reference : int or None
+        Index of the exposure that keeps its background, if there is one.
+    """
+
+    mode: str
+    refs: list[WarpRef]
+    results: list[MatchResult]
+    fit: GlobalFit | None = None
+    reference: int | None = None
+
+    def matched(self) -> list[MatchedRef]:
+        """References to the exposures with their models added; without those that failed."""
+        pairs = zip(self.refs, self.results, strict=True)
+        return [MatchedRef(ref, result) for ref, result in pairs if result.status != "failed"]
+
+
+def match_backgrounds(
+    inputs: Sequence[Any],
+    mode: str = "global",
+    options: GlobalMatchOptions | ClassicMatchOptions | None = None,
+    *,
+    reference: int | None = None,
+    box: Box | None = None,
+    raise_on_error: bool = False,
+    max_memory: int = 2 * 2**30,
+    on_step: Callable[[int], None] | None = None,
+) -> BackgroundMatch:
+    """Find the backgrounds that make exposures match one another.
+
+    Parameters
+    ----------
+    inputs : sequence of WarpRef, Exposure or MaskedImage
+        Exposures on one pixel grid, of one unit; none is changed.
+    mode : {"global", "classic"}
+        All at once, or one after the other to a reference.
+    options : GlobalMatchOptions or ClassicMatchOptions, optional
+        Those of the mode.
+    reference : int, optional
+        Index of the exposure that keeps its background. The mode "classic" chooses one by default;
+        "global" has none unless its options say so.
+    box : Box, optional
+        In the mode "global": pixels that count and that get a model, by default all.
+    raise_on_error : bool
+        Raise where one exposure cannot be matched, instead of saying so in its result.
+    max_memory : int
+        Bytes that may be held while exposures are read ("global"; "classic" holds two of them).
+    on_step : callable, optional
+        Called with the number of pixels that are done: of the box ("global") or of an exposure.
+
+    Returns
+    -------
+    BackgroundMatch
+
+    Raises
+    ------
+    NoWorkError
+        There are no exposures.
+    OptionError
+        A mode, option or reference is not allowed.
+    NoOverlapError
+        No two exposures overlap; with `raise_on_error`, one overlaps no other.
+    DeepcoaddError
+        See `match_to_reference`, with `raise_on_error`; and the modes.
+    """
+    if mode not in MATCH_MODES:
+        raise OptionError(f"mode: got {mode!r}, must be one of {', '.join(MATCH_MODES)}")
+    refs = as_refs(inputs)
+    if not refs:
+        raise NoWorkError("inputs: got none, must be exposures to match")
+    if reference is not None and not 0 <= reference < len(refs):
+        raise OptionError(f"reference: got {reference}, must be 0 to {len(refs) - 1}")
+    if mode == "global":
+        chosen = _global_options(options, reference)
+        results, fit = match_globally(refs, chosen, box=box, max_memory=max_memory, on_step=on_step)
+        match = BackgroundMatch(mode, refs, results, fit, chosen.reference)
+    else:
+        if box is not None:
+            raise OptionError(f"box: got {box}, must be None in the mode 'classic'")
+        match = _classic(refs, options, reference, on_step)
+    for result in match.results:
+        if result.status != "failed":
+            continue
+        if raise_on_error:
+            raise NoWorkError(f"{result.id} cannot be matched: {result.message}")
+        _log.warning("%s is not matched: %s", result.id, result.message)
+    return match
+
+
+def _global_options(options: Any, reference: int | None) -> GlobalMatchOptions:
+    if options is None:
+        options = GlobalMatchOptions()
+    if not isinstance(options, GlobalMatchOptions):
+        raise OptionError(
+            f"options: got {type(options).__name__}, must be GlobalMatchOptions in the mode "
+            "'global'"
+        )
+    if reference is None:
+        return options
+    given = {name: getattr(options, name) for name in options.__dataclass_fields__}
+    return GlobalMatchOptions(**{**given, "gauge": "reference", "reference": reference})
+
+
+def _classic(
+    refs: list[WarpRef],
+    options: Any,
+    reference: int | None,
+    on_step: Callable[[int], None] | None,
+) -> BackgroundMatch:
+    """All exposures matched to one of them; the reference and one other are held."""
+    if options is None:
+        options = ClassicMatchOptions()
+    if not isinstance(options, ClassicMatchOptions):
+        raise OptionError(
+            f"options: got {type(options).__name__}, must be ClassicMatchOptions in the mode "
+            "'classic'"
+        )
+    if reference is None:
+        reference = select_reference([_terms(ref, options) for ref in refs], options)
+    target = refs[reference].read()
+    results = []
+    for k, ref in enumerate(refs):
+        name = name_of(ref)
+        if k == reference:
+            results.append(MatchResult(name, "reference"))
+        else:
+            try:
+                results.append(match_to_reference(target, ref.read(), options, name=name))
+            except (DeepcoaddError, OSError) as error:
+                results.append(MatchResult(name, "failed", message=str(error)))
+        if on_step is not None:
+            on_step(ref.box().area)
+    return BackgroundMatch("classic", refs, results, reference=reference)
+
+
+def _terms(ref: WarpRef, options: ClassicMatchOptions) -> ReferenceTerms:
+    try:
+        return reference_terms(ref.read(), options)
+    except (DeepcoaddError, OSError) as error:
+        _log.warning("%s cannot be the reference: %s", name_of(ref), error)
+        return ReferenceTerms.unknown()

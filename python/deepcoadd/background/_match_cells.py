@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Levels of all exposures in the cells of one grid, free of sources and of artifacts.
+
+In each row of cells all exposures are read once. Their difference from the median of all exposures
+at each pixel holds the differences of the skies, noise, and what only one exposure shows; pixels
+where the median itself shows a source are left out of all, so that seeing does not matter.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepcoadd._core import background as _core
+from deepcoadd.errors import OptionError
+from deepcoadd.geometry import Box, Interval
+from deepcoadd.refs import WarpRef, look
+from deepcoadd.statistics import Property, StackPlanes, StatsOptions, stack_planes
+
+__all__ = ["CellGrid", "CellLevels", "measure_levels"]
+
+Floats = NDArray[np.float64]
+Pixels = NDArray[np.float32]
+Words = NDArray[np.int32]
+
+_BAD = 1
+_STATS = StatsOptions(bad_bits=_BAD)
+_CELLS_AT_A_TIME = 16
+"""Cells of a row that are taken together. Artifacts are grown within them, so their number is
+fixed: no memory budget changes a result."""
+
+_BYTES_PER_PIXEL = 24
+"""Image, mask, difference and scratch of one exposure."""
+
+
+@dataclass(frozen=True)
+class CellGrid:
+    """Cells of nearly equal size that cover a box.
+
+    Attributes
+    ----------
+    box : Box
+        Pixels.
+    edges_y, edges_x : list of int
+        Edges of the cells [pixels from the first].
+    """
+
+    box: Box
+    edges_y: list[int]
+    edges_x: list[int]
+
+    @classmethod
+    def of(cls, box: Box, size: int) -> CellGrid:
+        """Cells of a nominal size."""
+        n = [-(-side // size) for side in box.shape]
+        return cls(box, _core.edges(box.y.size, n[0]), _core.edges(box.x.size, n[1]))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of cells (ny, nx)."""
+        return len(self.edges_y) - 1, len(self.edges_x) - 1
+
+    def areas(self) -> Floats:
+        """(ny, nx): pixels of each cell."""
+        return np.asarray(np.outer(np.diff(self.edges_y), np.diff(self.edges_x)), np.float64)
+
+    def part(self, j: int, first: int, stop: int) -> Box:
+        """Box of cells `first` to `stop` of row `j`."""
+        y0, x0 = self.box.start
+        return Box(
+            Interval(y0 + self.edges_y[j], y0 + self.edges_y[j + 1]),
+            Interval(x0 + self.edges_x[first], x0 + self.edges_x[stop]),
+        )
+
+
+@dataclass(frozen=True)
+class CellLevels:
+    """Levels of n exposures in the cells of a grid.
+
+    Attributes
+    ----------
+    grid : CellGrid
+        The cells.
+    values, variances : (n, ny, nx) float64 array
+        Level, up to what all exposures of a cell have in common, and its squared error by the
+        scatter of the pixels; NaN where an exposure has too few good pixels in a cell, or no
+        other has.
+    """
+
+    grid: CellGrid
+    values: Floats
+    variances: Floats
+
+
+def measure_levels(
+    refs: Sequence[WarpRef],
+    grid: CellGrid,
+    bad_planes: tuple[str, ...],
+    *,
+    min_fraction: float,
+    max_memory: int,
+    on_step: Callable[[int], None] | None = None,
+) -> CellLevels:
+    """Measure the levels of all exposures.
+
+    Parameters
+    ----------
+    refs : sequence of WarpRef
+        Exposures; parts outside the grid are not read.
+    grid : CellGrid
+        Cells.
+    bad_planes : tuple of str
+        Pixels with one of these mask planes do not count; nor does NaN.
+    min_fraction : float
+        Least share of good pixels of a cell.
+    max_memory : int
+        Bytes that may be held; fewer cells at a time are read where a whole row takes more.
+    on_step : callable, optional
+        Called with the number of pixels of the grid that are done.
+
+    Returns
+    -------
+    CellLevels
+
+    Raises
+    ------
+    OptionError
+        The budget does not hold the exposures of the least part of a row.
+    """
+    n, (ny, nx) = len(refs), grid.shape
+    values, variances = (np.full((n, ny, nx), np.nan) for _ in range(2))
+    least = min_fraction * grid.areas()
+    together = _columns_at_a_time(n, grid, max_memory)
+    for j in range(ny):
+        for first in range(0, nx, together):
+            stop = min(first + together, nx)
+            box = grid.part(j, first, stop)
+            which = [k for k, ref in enumerate(refs) if box.overlaps(ref.box())]
+            planes = [_read(refs[k], box, bad_planes) for k in which]
+            for start in range(first, stop, _CELLS_AT_A_TIME):
+                end = min(start + _CELLS_AT_A_TIME, stop)
+                cut = slice(*(grid.edges_x[i] - grid.edges_x[first] for i in (start, end)))
+                edges = [x - grid.edges_x[start] for x in grid.edges_x[start : end + 1]]
+                pairs = [(image[:, cut].copy(), mask[:, cut].copy()) for image, mask in planes]
+                found = _levels(pairs, edges, least[j, start:end])
+                values[which, j, start:end], variances[which, j, start:end] = found
+            if on_step is not None:
+                on_step(box.area)
+    return CellLevels(grid, values, variances)
+
+
+def _columns_at_a_time(n: int, grid: CellGrid, max_memory: int) -> int:
+    """Cells of a row that are read at once: all, or as many as are taken together."""
+    height = int(np.diff(grid.edges_y).max())
+    cost = [
+        _BYTES_PER_PIXEL * n * height * width
+        for width in (
+            grid.box.x.size,
+            int(np.diff(grid.edges_x).max()) * min(_CELLS_AT_A_TIME, grid.shape[1]),
+        )
+    ]
+    if cost[0] <= max_memory:
+        return grid.shape[1]
+    if cost[1] <= max_memory:
+        return _CELLS_AT_A_TIME
+    raise OptionError(
+        f"max_memory: got {max_memory} bytes, must be {cost[1]} or more to hold {n} exposures of "
+        f"a row of cells; smaller cells take less"
+    )
+
+
+def _read(ref: WarpRef, box: Box, bad_planes: tuple[str, ...]) -> tuple[Pixels, Words]:
+    """Image and bad pixels of a box, which may reach beyond the exposure."""
+    inner = box & ref.box()
+    pixels = look(ref, inner)
+    image = np.full(box.shape, np.nan, np.float32)
+    mask = np.full(box.shape, _BAD, np.int32)
+    cut = inner.slices_within(box)
+    image[cut] = pixels.image.array
+    bits = np.int32(pixels.planes.known_bitmask(bad_planes))
+    bad = (pixels.mask.array & bits != 0) | ~np.isfinite(pixels.image.array)
+    mask[cut] = np.where(bad, _BAD, 0)
+    return image, mask
+
+
+def _cells(
+    planes: Sequence[tuple[Pixels, Words]], edges: list[int], statistic: Property
+) -> Iterator[Any]:
+    """Value, squared error, variance and number of the good pixels of the cells, (4, cells)."""
+    for image, mask in planes:
+        cells = [[0, len(image), x0, x1] for x0, x1 in itertools.pairwise(edges)]
+        found = _core.cell_statistics(
+            image, mask, cells, property=int(statistic), options=_STATS.core_options()
+        )
+        yield found[:, :4].T
+
+
+def _levels(
+    planes: list[tuple[Pixels, Words]], edges: list[int], least: Floats
+) -> tuple[Floats, Floats]:
+    """Levels and their squared errors, (n, cells), of some exposures; the planes are scratch."""
+    n, n_cells = len(planes), len(edges) - 1
+    if n < 2:
+        return np.full((n, n_cells), np.nan), np.full((n, n_cells), np.nan)
+    widths = np.diff(edges)
+    levels = np.zeros((n, n_cells))
+
+    def shift(found: Sequence[Floats]) -> None:
+        for (image, _), level, total in zip(planes, found, levels, strict=True):
+            known = np.where(np.isfinite(level), level, 0.0)
+            image -= np.repeat(known, widths).astype(np.float32)
+            total += known
+
+    shift([found[0] for found in _cells(planes, edges, Property.MEDIAN)])
+    scene = np.zeros_like(planes[0][0])
+    # Exposures with other masks have other levels at first, which the second round puts right.
+    planes, scene = _less_median(planes, scene)
+    shift([found[0] for found in _cells(planes, edges, Property.MEANCLIP)])
+    planes, scene = _less_median(planes, scene)
+    planes = _without_outliers(planes, scene, edges)
+    values, variances = np.empty((n, n_cells)), np.empty((n, n_cells))
+    for k, (value, square, _, n_good) in enumerate(_cells(planes, edges, Property.MEANCLIP)):
+        good = n_good >= np.maximum(least, 2)
+        values[k] = np.where(good, levels[k] + value, np.nan)
+        variances[k] = np.where(good, square, np.nan)
+    # The median holds a share of the noise of each exposure, which the scatter lacks.
+    count = np.isfinite(values).sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variances *= np.where(count > 1, count / (count - 1.0), np.nan)
+    values[:, count < 2] = np.nan
+    return values, variances
+
+
+def _less_median(
+    planes: list[tuple[Pixels, Words]], scene: Pixels
+) -> tuple[list[tuple[Pixels, Words]], Pixels]:
+    """Exposures less their median; where fewer than two are good, all are bad.
+
+    `scene` has been subtracted before; what comes back is all that is subtracted now.
+    """
+    out = StackPlanes.allocate(scene.shape, mask=False, variance=False, n_clipped=False)
+    images, masks = [image for image, _ in planes], [mask for _, mask in planes]
+    stack_planes(images, masks, None, "MEDIAN", _STATS, out=out)
+    assert out.n_point is not None
+    alone = out.n_point < 2
+    median = np.where(alone, np.float32(0), out.image).astype(np.float32)
+    done = [
+        (image - median, np.where(alone, np.int32(_BAD), mask).astype(np.int32))
+        for image, mask in planes
+    ]
+    return done, scene + median
+
+
+def _without_outliers(
+    planes: list[tuple[Pixels, Words]], scene: Pixels, edges: list[int]
+) -> list[tuple[Pixels, Words]]:
+    """Mark sources in all exposures, and artifacts in the one that shows them."""
+    images, masks = [image for image, _ in planes], [mask for _, mask in planes]
+    nowhere = np.bitwise_and.reduce(masks)
+
+    def flagged(images: list[Pixels], masks: list[Words], threshold: float, most: float) -> Any:
+        return _core.flag_outliers(
+            images,
+            masks,
+            columns=edges,
+            half_width=2,
+            threshold=threshold,
+            grow=3,
+            most=most,
+            bit=_BAD,
+        )
+
+    # Light of a large galaxy widens the scatter of a cell and is no source to leave out.
+    sources = flagged([scene], [nowhere], 3.0, np.inf)[0]
+    masks = flagged(images, [mask | sources for mask in masks], 4.0, 1.2)
+    return list(zip(images, masks, strict=True))

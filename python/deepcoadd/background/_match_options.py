@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Options of background matching; the only place where their defaults are written."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from deepcoadd.errors import OptionError
+
+__all__ = [
+    "MATCH_STATISTICS",
+    "MATCH_STYLES",
+    "TASK_MATCH",
+    "ClassicMatchOptions",
+    "GlobalMatchOptions",
+]
+
+MATCH_STYLES = ("CONSTANT", "LINEAR", "NATURAL_SPLINE", "AKIMA_SPLINE", "NONE")
+MATCH_STATISTICS = ("MEAN", "MEDIAN", "MEANCLIP")
+_UNDERSAMPLE = ("THROW_EXCEPTION", "REDUCE_INTERP_ORDER", "INCREASE_NXNYSAMPLE")
+_BAD_PLANES = ("NO_DATA", "DETECTED", "DETECTED_NEGATIVE", "SAT", "BAD", "INTRP", "CR")
+_GAUGES = ("weighted", "reference", "gradient")
+
+
+def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise OptionError(f"{name}: got {value!r}, must be one of {', '.join(allowed)}")
+
+
+def _check_least(name: str, value: float, least: float) -> None:
+    if not (math.isfinite(value) and value >= least):
+        raise OptionError(f"{name}: got {value!r}, must be finite and {least} or more")
+
+
+@dataclass(frozen=True)
+class ClassicMatchOptions:
+    """How the background of one exposure is matched to that of a reference.
+
+    Attributes
+    ----------
+    use_polynomial : bool
+        Fit Chebyshev polynomials to the bins of the difference instead of a curve through them.
+    order : int
+        Their total degree.
+    bad_planes : tuple of str
+        Pixels with one of these mask planes, in either image, do not count; nor does NaN.
+    statistic : {"MEANCLIP", "MEAN", "MEDIAN"}
+        What a bin is worth.
+    undersample_style : str
+        Where the good bins are too few: THROW_EXCEPTION, REDUCE_INTERP_ORDER (a simpler curve, a
+        lower order), or INCREASE_NXNYSAMPLE (smaller bins; with `use_polynomial` only).
+    bin_size : int
+        Nominal side of a bin [pixels].
+    interp_style : str
+        Curve: CONSTANT, LINEAR, NATURAL_SPLINE, AKIMA_SPLINE. NONE raises when it is used.
+    sigma_clip : float
+        Half-width of clipping [sigma], for MEANCLIP and for the mean variance.
+    n_iter : int
+        Passes of clipping.
+    weight_coverage, weight_variance, weight_level : float
+        Shares, 0 to 1, of the terms of the cost by which a reference is chosen.
+    weighting : bool
+        In the polynomial fit, weight bins by one over the square of their error.
+    stdev_floor : float
+        Least standard deviation of the pixels of a bin [unit of the image].
+    cost_model : {"robust", "classic"}
+        Terms of the cost; ``docs/algorithms/match-backgrounds.md``.
+
+    Raises
+    ------
+    OptionError
+        A value is not allowed.
+    """
+
+    use_polynomial: bool = False
+    order: int = 8
+    bad_planes: tuple[str, ...] = _BAD_PLANES
+    statistic: str = "MEANCLIP"
+    undersample_style: str = "REDUCE_INTERP_ORDER"
+    bin_size: int = 256
+    interp_style: str = "AKIMA_SPLINE"
+    sigma_clip: float = 3.0
+    n_iter: int = 3
+    weight_coverage: float = 0.4
+    weight_variance: float = 0.4
+    weight_level: float = 0.2
+    weighting: bool = True
+    stdev_floor: float = 1e-8
+    cost_model: str = "robust"
+
+    def __post_init__(self) -> None:
+        _check_choice("statistic", self.statistic, MATCH_STATISTICS)
+        _check_choice("undersample_style", self.undersample_style, _UNDERSAMPLE)
+        _check_choice("interp_style", self.interp_style, MATCH_STYLES)
+        _check_choice("cost_model", self.cost_model, ("robust", "classic"))
+        least = {"order": 0, "bin_size": 1, "n_iter": 1, "stdev_floor": 0.0}
+        for name, value in least.items():
+            _check_least(name, getattr(self, name), value)
+        if not (math.isfinite(self.sigma_clip) and self.sigma_clip > 0):
+            raise OptionError(f"sigma_clip: got {self.sigma_clip!r}, must be finite and above 0")
+        for name in ("weight_coverage", "weight_variance", "weight_level"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise OptionError(f"{name}: got {getattr(self, name)!r}, must be 0 to 1")
+        if self.undersample_style == "INCREASE_NXNYSAMPLE" and not self.use_polynomial:
+            raise OptionError(
+                "undersample_style: got INCREASE_NXNYSAMPLE, which needs use_polynomial; otherwise "
+                "one of THROW_EXCEPTION, REDUCE_INTERP_ORDER"
+            )
+
+
+TASK_MATCH = ClassicMatchOptions(statistic="MEAN", n_iter=2, cost_model="classic")
+"""Defaults of the Task configuration."""
+
+
+@dataclass(frozen=True)
+class GlobalMatchOptions:
+    """How the backgrounds of all exposures are matched at once.
+
+    Attributes
+    ----------
+    order : int or None
+        Total degree of Chebyshev polynomials; None: a smooth random field whose scale, strength
+        and smoothness follow from the data.
+    bad_planes : tuple of str
+        Pixels with one of these mask planes do not count; nor does NaN.
+    cell_size : int
+        Nominal side of a cell [pixels]; 0: 32, and larger where there would be more than 64 cells
+        along an axis.
+    min_fraction : float
+        Least share of good pixels of a cell that counts.
+    sigma_clip : float
+        Cells farther than this from the fit do not count in the next round [sigma].
+    n_rounds : int
+        Rounds of fitting.
+    ridge : float
+        With `order`: prior on all terms but the constants, in units of the median diagonal of the
+        normal equations.
+    min_cells : int
+        Exposures that share fewer cells are not held to overlap.
+    gauge : {"weighted", "reference", "gradient"}
+        Which common background is kept: the mean of all exposures, by their weights; that of
+        `reference`; or the level by weights and the slopes by plain means.
+    reference : int or None
+        Index of the exposure that keeps its background; for the gauge "reference".
+
+    Raises
+    ------
+    OptionError
+        A value is not allowed.
+    """
+
+    order: int | None = None
+    bad_planes: tuple[str, ...] = _BAD_PLANES
+    cell_size: int = 0
+    min_fraction: float = 0.1
+    sigma_clip: float = 4.0
+    n_rounds: int = 3
+    ridge: float = 1e-6
+    min_cells: int = 4
+    gauge: str = "weighted"
+    reference: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_choice("gauge", self.gauge, _GAUGES)
+        least = {"cell_size": 0, "n_rounds": 1, "ridge": 0.0, "min_cells": 1}
+        if self.order is not None:
+            least["order"] = 0
+        for name, value in least.items():
+            _check_least(name, getattr(self, name), value)
+        if not 0 <= self.min_fraction <= 1:
+            raise OptionError(f"min_fraction: got {self.min_fraction!r}, must be 0 to 1")
+        if not self.sigma_clip > 0:
+            raise OptionError(f"sigma_clip: got {self.sigma_clip!r}, must be above 0")
+        if (self.gauge == "reference") != (self.reference is not None):
+            raise OptionError(
+                f"reference: got {self.reference!r} with gauge {self.gauge!r}; the gauge "
+                "'reference' needs one, the others have none"
+            )
+
+    def cell(self, shape: tuple[int, int]) -> int:
+        """Nominal side of a cell in an image of (h, w) pixels."""
+        return self.cell_size or max(32, -(-max(shape) // _MOST_CELLS))
+
+
+_MOST_CELLS = 64
