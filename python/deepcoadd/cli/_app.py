@@ -28,7 +28,12 @@ from deepcoadd.errors import (
 
 __all__ = ["app", "run"]
 
-_COMMANDS = {"coadd": "_coadd", "info": "_info", "simulate": "_simulate"}
+_COMMANDS = {
+    "coadd": "_coadd",
+    "info": "_info",
+    "match-backgrounds": "_match_backgrounds",
+    "simulate": "_simulate",
+}
 
 _WRONG_REQUEST = (MaskPlaneError, MissingFileError, OptionError, OutputExistsError, ShapeError)
 """Errors that a changed command would avoid; everything else is a failure of the run."""

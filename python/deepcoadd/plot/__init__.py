@@ -15,6 +15,7 @@ from deepcoadd.plot._figures import (
     show_noise,
     show_scale,
 )
+from deepcoadd.plot._match_report import write_match_report
 from deepcoadd.plot._reduce import Preview, thumbnail
 from deepcoadd.plot._report import Report, ReportInput, ReportTable, write_report
 
@@ -29,6 +30,7 @@ __all__ = [
     "show_noise",
     "show_scale",
     "thumbnail",
+    "write_match_report",
     "write_report",
 ]
 
