@@ -7,6 +7,7 @@ A WCS attached to an exposure maps *parent* pixel positions, so it is the same f
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -141,6 +142,8 @@ def cards_of(wcs: WCS, start: tuple[int, int] = (0, 0)) -> dict[str, Any]:
             cards[f"CD{row + 1}_{column + 1}"] = float(matrix[row, column])
     for axis, index, value in core.get_pv():
         cards[f"PV{axis}_{index}"] = float(value)
+    if wcs.sip is None:
+        cards |= _distortion_cards(wcs)
     for key, value in (("LONPOLE", core.lonpole), ("LATPOLE", core.latpole)):
         if math.isfinite(value):
             cards[key] = float(value)
@@ -149,6 +152,27 @@ def cards_of(wcs: WCS, start: tuple[int, int] = (0, 0)) -> dict[str, Any]:
     if math.isfinite(core.equinox):
         cards["EQUINOX"] = float(core.equinox)
     return cards | _sip_cards(wcs)
+
+
+def _distortion_cards(wcs: WCS) -> dict[str, Any]:
+    """Cards of distortions that the library keeps apart from the projection (TPV, for one).
+
+    Once a WCS is used, its own type is that of the bare projection, and its parameters are gone.
+
+    Raises
+    ------
+    OptionError
+        Distortions of a kind that needs records (TPD), which this package does not write.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about what the standard does not know
+        header = wcs.to_header(relax=True)
+    kept = ("CTYPE1", "CTYPE2")
+    if any(key.startswith(("DP", "DQ", "CPDIS", "CQDIS")) for key in header):
+        raise OptionError(f"wcs: distortions of {header['CTYPE1']} cannot be written to cards")
+    if all(header[key] == wcs.wcs.ctype[n] for n, key in enumerate(kept)):
+        return {}
+    return {key: header[key] for key in header if key in kept or key.startswith("PV")}
 
 
 def _sip_cards(wcs: WCS) -> dict[str, Any]:

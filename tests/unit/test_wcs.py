@@ -142,6 +142,9 @@ def test_cards_give_the_wcs_again() -> None:
         again = from_cards(cards_of(one))
         np.testing.assert_array_equal(again.all_pix2world(x, y, 0), one.all_pix2world(x, y, 0))
         assert cards_of(again) == cards_of(one)
+        moved = shifted(one, y=10.0, x=20.0).all_pix2world(x + 20.0, y + 10.0, 0)
+        np.testing.assert_allclose(moved, one.all_pix2world(x, y, 0), rtol=1e-13)
+    assert cards_of(wcs)["CTYPE1"] == "RA---TPV"
     for cards in ({}, {**cards_of(wcs), "CTYPE1": "LINEAR", "CTYPE2": "LINEAR"}):
         with pytest.raises(NoDataError, match="hold"):
             from_cards(cards)
