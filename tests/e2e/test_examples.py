@@ -15,6 +15,7 @@ _EXPECTED = {
     "coadd_arrays.py": r"MEANCLIP noise 1\.\d\d, expected 1\.\d\d; 1\.\d\d %",
     "coadd_files.py": r"visit 107: weight 0\.1\d\d\n\(512, 512\) pixels, noise \d+\.\d\d nJy",
     "satellite_trail.py": r"MEANCLIP left on the trails: +0\.\d+ of the noise",
+    "streak_finder.py": r"alone: [1-5]\d% .*\nwith the finder: [89]\d% of the trail, 0 pixels",
     "simulate_scene.py": r"400 sources .*\n(visit 10\d: noise .*\n){8}",
 }
 

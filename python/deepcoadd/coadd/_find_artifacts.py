@@ -7,9 +7,11 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from deepcoadd._core import epochs as _core
 from deepcoadd.coadd._alternate import one_span_set
@@ -22,12 +24,14 @@ from deepcoadd.coadd._find_artifacts_filter import (
 from deepcoadd.coadd._input import CoaddInput
 from deepcoadd.coadd._prepare import Progress
 from deepcoadd.coadd._safe_clip_detect import merged_signs
+from deepcoadd.coadd._threads import in_turn, n_workers
 from deepcoadd.coadd._tiles import prefetched
 from deepcoadd.coadd._units import calibration_to
 from deepcoadd.coadd._visit_masks import on_grid
 from deepcoadd.detection import detect
 from deepcoadd.errors import DeepcoaddError, NoDataError, ShapeError
 from deepcoadd.exposure import Exposure
+from deepcoadd.geometry import Box
 from deepcoadd.image import Image, MaskedImage
 from deepcoadd.mask import Mask
 from deepcoadd.refs import WarpRef, as_ref, name_of
@@ -168,11 +172,27 @@ def find_artifacts(
     if len(given) != len(matched):
         raise ShapeError(f"scalers: {len(given)} for {len(matched)} epochs; one for each is needed")
     refs = [_placed(one, scaler, template) for one, scaler in zip(matched, given, strict=True)]
-    epochs = [
-        _Epoch() if found is None else finder.epoch(k, *found, streaks, template_without)
-        for k, found in _read(refs, finder, progress)
-    ]
-    return finder.decided(epochs)
+    # Steps of others are asked for one epoch after the other; and what is read is read ahead.
+    alone = marks or template_without is not None or steps != ArtifactSteps()
+    in_files = not all(ref is None or ref.in_memory for ref in refs)
+    workers = 1 if alone or in_files else n_workers(len(refs))
+    scratches = [_Scratch.of(finder.box) for _ in range(workers)]
+    free = SimpleQueue[_Scratch]()
+    for scratch in scratches:
+        free.put(scratch)
+
+    def look_at(job: tuple[int, tuple[CoaddInput, MaskedImage] | None]) -> _Epoch:
+        k, found = job
+        if found is None:
+            return _Epoch()
+        scratch = free.get()
+        try:
+            return finder.epoch(k, *found, scratch, streaks, template_without)
+        finally:
+            free.put(scratch)
+
+    epochs = list(in_turn(_read(refs, finder.box, progress), look_at, workers))
+    return finder.decided(epochs, scratches)
 
 
 @dataclass
@@ -185,6 +205,30 @@ class _Epoch:
     edge: SpanSet = field(default_factory=SpanSet)
     no_data: SpanSet | None = None
     factor: float = math.nan
+
+
+@dataclass
+class _Scratch:
+    """Planes that differences are made in, one after the other, and counts of epochs.
+
+    Parameters
+    ----------
+    image, variance : (ny, nx) float32 array
+        A difference.
+    n_image, epoch_count : Image
+        uint32: epochs that were good, and of which a candidate covers the pixel.
+    """
+
+    image: npt.NDArray[np.float32]
+    variance: npt.NDArray[np.float32]
+    n_image: Image
+    epoch_count: Image
+
+    @classmethod
+    def of(cls, box: Box) -> _Scratch:
+        """Planes of a box."""
+        counts = (Image(np.zeros(box.shape, np.uint32), box) for _ in range(2))
+        return cls(np.empty(box.shape, np.float32), np.empty(box.shape, np.float32), *counts)
 
 
 def _placed(one: Any, scaler: Any, template: Exposure) -> CoaddInput | None:
@@ -202,7 +246,7 @@ def _placed(one: Any, scaler: Any, template: Exposure) -> CoaddInput | None:
 
 
 def _read(
-    refs: Sequence[CoaddInput | None], finder: _Finder, progress: Progress | None
+    refs: Sequence[CoaddInput | None], box: Box, progress: Progress | None
 ) -> Iterator[tuple[int, tuple[CoaddInput, MaskedImage] | None]]:
     """Each epoch with its pixels, not to be changed; None for one that is missing."""
 
@@ -210,9 +254,9 @@ def _read(
         if ref is None:
             return None
         try:
-            return ref, ref.view(finder.box)
+            return ref, ref.view(box)
         except Exception as error:
-            raise NoDataError(f"{name_of(ref)}: reading {finder.box} failed: {error}") from error
+            raise NoDataError(f"{name_of(ref)}: reading {box} failed: {error}") from error
 
     ahead = not all(ref is None or ref.in_memory for ref in refs)
     for k, (_, found) in enumerate(prefetched(refs, read, ahead=ahead)):
@@ -222,7 +266,7 @@ def _read(
 
 
 class _Finder:
-    """Counts of epochs, and the planes that differences are made in."""
+    """Looks at epochs; what it keeps of its own is not changed by that."""
 
     def __init__(
         self,
@@ -238,10 +282,6 @@ class _Finder:
         self._options = options
         self._sigma = sigma
         self._steps = steps
-        self._epoch_count = Image(np.zeros(self.box.shape, np.uint32), self.box)
-        self._n_image = Image(np.zeros(self.box.shape, np.uint32), self.box)
-        self._image = np.empty(self.box.shape, np.float32)
-        self._variance = np.empty(self.box.shape, np.float32)
         # Only steps of others look at the mask of a difference, or change it.
         self._marks = marks
         self._words = np.empty(self.box.shape if marks else (0, 0), np.int32)
@@ -265,25 +305,26 @@ class _Finder:
         k: int,
         ref: WarpRef,
         pixels: MaskedImage,
+        scratch: _Scratch,
         streaks: StreakFinder | None,
         template_without: Callable[[int], Exposure] | None,
     ) -> _Epoch:
         """Candidates, edges and missing pixels of one epoch."""
         template = self.template if template_without is None else template_without(k)
         factor = self._factor(ref, pixels)
-        difference, n_missing = self._difference(ref, pixels, template, factor)
+        difference, n_missing = self._difference(ref, pixels, template, factor, scratch)
         # Taken before the detection, which may set planes.
         edge = SpanSet.from_mask(difference.mask, "EDGE")
         missing = SpanSet()
         if n_missing:
-            missing = SpanSet.from_array(np.isnan(self._image), start=self.box.start)
+            missing = SpanSet.from_array(np.isnan(scratch.image), start=self.box.start)
         found = self._detect(difference)
         kept = self._prefiltered(found, difference)
         union = one_span_set(kept).clipped_to(self.box)
         if streaks is not None:
             difference.mask.clear("DETECTED", "DETECTED_NEGATIVE")
             union.set_mask(difference.mask, "DETECTED")
-        _core.add_one(union._set, self._epoch_count.array, self.box.start)
+        _core.add_one(union._set, scratch.epoch_count.array, self.box.start)
         counted = set(kept) if len(kept) < len(found) else set(found)
         return _Epoch(
             candidates=kept,
@@ -308,7 +349,12 @@ class _Finder:
             return 1.0
 
     def _difference(
-        self, ref: WarpRef, pixels: MaskedImage, template: Exposure, factor: float
+        self,
+        ref: WarpRef,
+        pixels: MaskedImage,
+        template: Exposure,
+        factor: float,
+        scratch: _Scratch,
     ) -> tuple[Exposure, int]:
         """Epoch minus template, with the mask of the epoch, and how many pixels are NaN."""
         if template.box != self.box:
@@ -317,7 +363,7 @@ class _Finder:
         n_missing = _core.subtract_template(
             (pixels.image.array, pixels.variance.array, pixels.mask.array),
             (template.image.array, template.variance.array),
-            (self._image, self._variance, self._n_image.array),
+            (scratch.image, scratch.variance, scratch.n_image.array),
             factor=factor,
             bad_bits=bad,
         )
@@ -325,7 +371,9 @@ class _Finder:
         if self._marks:
             np.copyto(self._words, mask.array)
             mask = Mask(self._words, self.box, mask.planes)
-        planes = MaskedImage(Image(self._image, self.box), mask, Image(self._variance, self.box))
+        planes = MaskedImage(
+            Image(scratch.image, self.box), mask, Image(scratch.variance, self.box)
+        )
         info = ref.info()
         if info.psf is None:
             info = replace(info, psf=self.template.info.psf)
@@ -350,13 +398,17 @@ class _Finder:
             return found
         return prefilter_artifacts(found, difference.mask, self._options)
 
-    def decided(self, epochs: list[_Epoch]) -> Artifacts:
+    def decided(self, epochs: list[_Epoch], scratches: Sequence[_Scratch]) -> Artifacts:
         """The result, when all epochs have been looked at."""
+        counts = scratches[0].epoch_count, scratches[0].n_image
+        for other in scratches[1:]:
+            for total, part in zip(counts, (other.epoch_count, other.n_image), strict=True):
+                np.add(total.array, part.array, out=total.array)
         sources = [] if self._sources is None else [one.spans for one in self._sources]
         decisions: list[Decision] = []
         masks: list[dict[str, list[SpanSet]]] = []
         for k, one in enumerate(epochs):
-            about = self._judged(k, one.candidates, sources)
+            about = self._judged(k, one.candidates, sources, counts)
             decisions += about
             decisions += [Decision(spans, "prefiltered", (k,), (0.0,)) for spans in one.dropped]
             decisions += [Decision(spans, "streak", (k,), (1.0,), (k,)) for spans in one.streaks]
@@ -372,16 +424,21 @@ class _Finder:
             masks=masks,
             decisions=decisions,
             sources=self._sources,
-            epoch_count=self._epoch_count,
-            n_image=self._n_image,
+            epoch_count=counts[0],
+            n_image=counts[1],
             variance_factors=[one.factor for one in epochs],
         )
 
-    def _judged(self, k: int, candidates: list[SpanSet], sources: list[SpanSet]) -> list[Decision]:
+    def _judged(
+        self,
+        k: int,
+        candidates: list[SpanSet],
+        sources: list[SpanSet],
+        counts: tuple[Image, Image],
+    ) -> list[Decision]:
         """Decisions about the candidates of epoch k."""
         if not candidates:
             return []
-        counts = self._epoch_count, self._n_image
         judged = judge_candidates(candidates, *counts, sources, self._options)
         rules = judged.rules
         if self._steps.filter is not None:

@@ -14,10 +14,12 @@ from deepcoadd.coadd._alternate import one_span_set
 from deepcoadd.coadd._decisions import Decision
 from deepcoadd.coadd._prepare import Progress
 from deepcoadd.coadd._safe_clip_options import SAFE_CLIP_DETECTION, SafeClipOptions
+from deepcoadd.coadd._threads import in_turn, n_workers
 from deepcoadd.coadd._visit_masks import DETECTED, VisitMasks, on_grid
 from deepcoadd.detection import DetectionOptions, detect
 from deepcoadd.errors import OptionError
 from deepcoadd.exposure import Exposure
+from deepcoadd.mask import Mask
 from deepcoadd.refs import WarpRef
 from deepcoadd.spans import Footprint, FootprintSet, SpanSet, Threshold
 
@@ -157,12 +159,20 @@ def detect_clip(
     shape = (len(placed), len(footprints))
     ignored, overlap = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     detections: list[FootprintSet] = []
-    for k, mask in enumerate(VisitMasks(placed, difference, options, sigma)):
+
+    def look_at(mask: Mask) -> tuple[Any, Any, FootprintSet]:
+        return (
+            footprints.count(mask, any_of=bad),
+            footprints.count(mask, any_of=detected, none_of=bad),
+            FootprintSet.search(mask, Threshold(detected, "bitmask")),
+        )
+
+    masks = VisitMasks(placed, difference, options, sigma)
+    for k, (no_use, seen, own) in enumerate(in_turn(masks, look_at, n_workers(len(placed)))):
         if progress is not None:
             progress(k, len(placed), "finding artifacts")
-        ignored[k] = footprints.count(mask, any_of=bad)
-        overlap[k] = footprints.count(mask, any_of=detected, none_of=bad)
-        detections.append(FootprintSet.search(mask, Threshold(detected, "bitmask")))
+        ignored[k], overlap[k] = no_use, seen
+        detections.append(own)
     decisions = _decided(footprints, ignored, overlap, options)
     chosen = [(n, one) for n, one in enumerate(decisions) if one.clipped]
     clip_spans: list[ClipSpans] = [{"CLIPPED": []} for _ in placed]
