@@ -333,7 +333,7 @@ impl<'p> Work<'p> {
         } else {
             &plan.partial
         };
-        network.sort_group(samples, &mut self.sorted);
+        network.sort(samples, &mut self.sorted);
         let clips = plan.property == Property::MEANCLIP;
         quartiles(&self.sorted, &seen.n, clips, found);
         if clips {

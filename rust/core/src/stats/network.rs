@@ -48,14 +48,8 @@ impl Network {
         Self { steps }
     }
 
-    /// Runs the comparisons over rows of `width` pixels, at least as many rows as the network was
-    /// made for.
-    pub fn sort(&self, rows: &mut [f32], width: usize) {
-        exchange_wide(&self.steps, rows, width);
-    }
-
     /// Copies the rows of a group, at least as many as the network was made for, in order of size.
-    pub(super) fn sort_group(&self, rows: &[Line<f32>], sorted: &mut [Line<f32>]) {
+    pub fn sort(&self, rows: &[Line<f32>], sorted: &mut [Line<f32>]) {
         sorted.copy_from_slice(rows);
         exchange(&self.steps, sorted);
     }
@@ -82,29 +76,6 @@ dispatch! {
     /// Runs the comparisons (i, j), i < j: of rows i and j, i gets the smaller and j the larger
     /// element of each pixel.
     fn exchange(steps: &[(u16, u16)], rows: &mut [Line<f32>]) = exchange_body;
-}
-
-#[inline(always)]
-fn exchange_rows(low: &mut [f32], high: &mut [f32]) {
-    for l in 0..low.len() {
-        let (a, b) = (low[l], high[l]);
-        // Two comparisons, so that each choice is one instruction (of equal elements, the lower).
-        low[l] = if b < a { b } else { a };
-        high[l] = if a < b { b } else { a };
-    }
-}
-
-#[inline(always)]
-fn exchange_wide_body(steps: &[(u16, u16)], rows: &mut [f32], w: usize) {
-    for &(i, j) in steps {
-        let (below, above) = rows.split_at_mut(usize::from(j) * w);
-        exchange_rows(&mut below[usize::from(i) * w..][..w], &mut above[..w]);
-    }
-}
-
-dispatch! {
-    /// The same for rows of `w` pixels.
-    fn exchange_wide(steps: &[(u16, u16)], rows: &mut [f32], w: usize) = exchange_wide_body;
 }
 
 /// Index of the order statistic at or below quartile number `i` of `n` samples, in quarters.
@@ -199,7 +170,7 @@ mod tests {
                     .map(|k| Line([(bits >> k & 1) as f32; LANES]))
                     .collect();
                 let mut sorted = rows.clone();
-                network.sort_group(&rows, &mut sorted);
+                network.sort(&rows, &mut sorted);
                 assert!(
                     sorted.iter().map(|row| row.0[3]).is_sorted(),
                     "{n} {bits:b}"
@@ -220,7 +191,7 @@ mod tests {
             let mut sorted: Vec<f32> = (0..n).map(value).collect();
             sorted.sort_by(f32::total_cmp);
             let mut got = rows.clone();
-            network.sort_group(&rows, &mut got);
+            network.sort(&rows, &mut got);
             assert_eq!(got[n / 4].0, [sorted[n / 4]; LANES]);
             assert_eq!(got[n / 2].0, [sorted[n / 2]; LANES]);
         }
