@@ -51,7 +51,7 @@ class VisitSky:
 
 
 def measure_visit_sky(
-    detectors: Mapping[Hashable, tuple[MaskedImage, FrameTransform]], options: SuperpixelOptions
+    detectors: Mapping[Any, tuple[MaskedImage, FrameTransform]], options: SuperpixelOptions
 ) -> VisitSky:
     """Measure the sky of a visit over all its detectors at once.
 
@@ -122,9 +122,7 @@ class SkyFrameBuilder:
                 f"weighting: got {self.weighting!r}, must be one of {', '.join(_WEIGHTINGS)}"
             )
 
-    def add_visit(
-        self, detectors: Mapping[Hashable, tuple[MaskedImage, FrameTransform]]
-    ) -> VisitSky:
+    def add_visit(self, detectors: Mapping[Any, tuple[MaskedImage, FrameTransform]]) -> VisitSky:
         """Add a visit: bins of (image - large-scale sky) / level of every detector.
 
         Parameters

@@ -33,6 +33,7 @@ _COMMANDS = {
     "info": "_info",
     "match-backgrounds": "_match_backgrounds",
     "simulate": "_simulate",
+    "sky-frame": "_sky_frame",
 }
 
 _WRONG_REQUEST = (MaskPlaneError, MissingFileError, OptionError, OutputExistsError, ShapeError)

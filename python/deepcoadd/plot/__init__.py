@@ -18,12 +18,15 @@ from deepcoadd.plot._figures import (
 from deepcoadd.plot._match_report import write_match_report
 from deepcoadd.plot._reduce import Preview, thumbnail
 from deepcoadd.plot._report import Report, ReportInput, ReportTable, write_report
+from deepcoadd.plot._sky_report import SkyPoint, SkyReport, write_sky_report
 
 __all__ = [
     "Preview",
     "Report",
     "ReportInput",
     "ReportTable",
+    "SkyPoint",
+    "SkyReport",
     "show_difference",
     "show_image",
     "show_mask",
@@ -32,6 +35,7 @@ __all__ = [
     "thumbnail",
     "write_match_report",
     "write_report",
+    "write_sky_report",
 ]
 
 del _matplotlib
