@@ -12,7 +12,7 @@ import pytest
 
 from deepcoadd import io
 from deepcoadd.background import exposure_to_background
-from deepcoadd.cli import run
+from deepcoadd.cli._app import run
 from deepcoadd.testing.simulate import SkyVisitOptions, simulate_sky_visits
 
 SCENE = SkyVisitOptions(
