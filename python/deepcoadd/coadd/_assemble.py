@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import time
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from astropy.wcs import WCS
 
+from deepcoadd._buffers import Arena, lent
 from deepcoadd.coadd._alternate import AlternateMask, with_alternate
 from deepcoadd.coadd._bright_objects import BrightObject, mask_bright_objects, read_bright_objects
 from deepcoadd.coadd._maps import MapMaker
@@ -23,13 +25,14 @@ from deepcoadd.coadd._prepare import CoaddPlan, Progress, prepare
 from deepcoadd.coadd._result import CoaddResult
 from deepcoadd.coadd._rules import flag_inexact_psf
 from deepcoadd.coadd._stack import TileWork, rows_of, stack_tile
-from deepcoadd.coadd._tiles import prefetched, strips
+from deepcoadd.coadd._tiles import BYTES_PER_SAMPLE, prefetched, strips
 from deepcoadd.errors import NoDataError, OptionError
 from deepcoadd.exposure import Exposure
 from deepcoadd.geometry import Box
 from deepcoadd.image import Image, MaskedImage
 from deepcoadd.interpolate import interpolate_missing
 from deepcoadd.mask import Mask
+from deepcoadd.refs import in_memory
 from deepcoadd.statistics import StackDiagnostics, StackPlanes
 
 __all__ = ["CoaddTile", "Finisher", "assemble", "noise_of", "read_tile"]
@@ -195,7 +198,7 @@ def _make_tiles(plan: CoaddPlan, outputs: _Outputs, step: _Step, progress: Progr
     memory = plan.options.max_memory
     budget = max(memory - (plan.output_bytes if outputs.kept else 0), memory // 4)
     tiles = strips(plan.box, n, budget=budget, max_rows=plan.options.subregion[0])
-    readings = prefetched(tiles, lambda tile: read_tile(plan, tile), ahead=n > 0)
+    readings = prefetched(tiles, _reader(plan, tiles), ahead=n > 0)
     for done, (tile, pixels) in enumerate(readings):
         if progress is not None:
             progress(done, len(tiles), "stacking")
@@ -209,6 +212,26 @@ def _make_tiles(plan: CoaddPlan, outputs: _Outputs, step: _Step, progress: Progr
             step.hand_out(part)
     if progress is not None:
         progress(len(tiles), len(tiles), "stacking")
+
+
+def _reader(plan: CoaddPlan, tiles: list[Box]) -> Callable[[Box], list[MaskedImage | None]]:
+    """Reading of tiles, in order, into two blocks of memory in turn.
+
+    While a tile is combined the next one is read; when that is done, the first is of no use.
+    """
+    from_files = sum(not in_memory(one.ref) and one.kept is None for one in plan.inputs)
+    if not from_files:
+        return lambda tile: read_tile(plan, tile)
+    n_pixels = from_files * max(tile.area for tile in tiles)
+    arenas = itertools.cycle([Arena(n_pixels * BYTES_PER_SAMPLE) for _ in range(2)])
+
+    def read(tile: Box) -> list[MaskedImage | None]:
+        arena = next(arenas)
+        arena.clear()
+        with lent(arena):
+            return read_tile(plan, tile)
+
+    return read
 
 
 def _combined(step: TileStep, work: TileWork) -> StackDiagnostics:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from deepcoadd._buffers import taken
 from deepcoadd.errors import OptionError, ShapeError
 from deepcoadd.exposure import Exposure, ExposureInfo
 from deepcoadd.geometry import Box
@@ -107,6 +108,14 @@ class FitsRef:
         if isinstance(self._plan, Exposure):
             return self._plan.masked_image[box].copy()
         return self._plan.read(self._pool, box)
+
+    def view(self, box: Box) -> MaskedImage:
+        """Pixels of `box` that must not be changed, and that live as long as an arena is lent.
+
+        Without one (`deepcoadd._buffers`) they are new arrays, as those of `read`.
+        """
+        with taken():
+            return self.read(box)
 
     def weigh(self, box: Box, bad_planes: Sequence[str]) -> Weighed | None:
         """Mask, variance and counts of `box`, without keeping its image.

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from deepcoadd._buffers import empty
 from deepcoadd._core.quality import swap_words
 from deepcoadd.errors import FileFormatError, OptionError
 from deepcoadd.io._hdus import Hdu
@@ -163,7 +164,7 @@ class Plane:
     ) -> npt.NDArray[Any]:
         """Values of a section; where they are words as stored, their ORs are added to a list."""
         try:
-            out = np.empty((rows.stop - rows.start, columns.stop - columns.start), dtype)
+            out = empty((rows.stop - rows.start, columns.stop - columns.start), dtype)
             with pool.use(self.path) as file:
                 if self.hdu.compressed:
                     self._read_tiles(file, rows, columns, out)

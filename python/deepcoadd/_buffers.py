@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Memory for pixels that are read strip by strip: used again instead of given back.
+
+An allocator keeps what it frees and hands it out again only where it fits, so that strips of
+changing size and threads of their own make a process grow beyond its budget. Whoever works by
+strips lends an `Arena` to the thread that reads; files take their arrays from it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Arena", "empty", "lent", "taken"]
+
+_ALIGNMENT = 64
+
+
+class Arena:
+    """One block of memory that arrays are cut from, one after the other.
+
+    Parameters
+    ----------
+    size : int
+        Bytes; what does not fit is allocated as usual.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._block = np.empty(max(0, size) + _ALIGNMENT, np.uint8)
+        self._first = -self._block.ctypes.data % _ALIGNMENT
+        self._used = self._first
+
+    def clear(self) -> None:
+        """Start again: arrays handed out before will be overwritten."""
+        self._used = self._first
+
+    def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """Array of any content; of this memory as long as there is room."""
+        n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+        stop = self._used + n_bytes
+        if stop > self._block.size:
+            return np.empty(shape, dtype)
+        part = self._block[self._used : stop].view(dtype).reshape(shape)
+        self._used = stop + -(stop - self._first) % _ALIGNMENT
+        return part
+
+
+class _Lending(threading.local):
+    """Arena of this thread, and whether arrays are to be taken from it."""
+
+    arena: Arena | None = None
+    taking = False
+
+
+_lending = _Lending()
+
+
+@contextlib.contextmanager
+def lent(arena: Arena | None) -> Iterator[None]:
+    """Lend an arena to what this thread reads; None lends nothing."""
+    before, _lending.arena = _lending.arena, arena
+    try:
+        yield
+    finally:
+        _lending.arena = before
+
+
+@contextlib.contextmanager
+def taken() -> Iterator[None]:
+    """Take arrays from the arena that was lent: for pixels that nobody keeps."""
+    before, _lending.taking = _lending.taking, True
+    try:
+        yield
+    finally:
+        _lending.taking = before
+
+
+def empty(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Array of any content, from the arena of this thread where one is lent and taken from."""
+    arena = _lending.arena if _lending.taking else None
+    return np.empty(shape, dtype) if arena is None else arena.empty(shape, dtype)
