@@ -12,7 +12,10 @@ from astropy.table import Table
 
 from deepcoadd.polygon import Polygon
 
-__all__ = ["CCD_COLUMNS", "VISIT_COLUMNS", "CoaddInputs", "record_table"]
+__all__ = ["CCD_COLUMNS", "NO_PSF_CARD", "VISIT_COLUMNS", "CoaddInputs", "record_table"]
+
+NO_PSF_CARD = "NOPSF"
+"""Card of a coadd that says why it has no PSF."""
 
 _BOX_COLUMNS = {f"bbox_{name}": np.int32 for name in ("min_x", "min_y", "max_x", "max_y")}
 VISIT_COLUMNS: Mapping[str, Any] = {

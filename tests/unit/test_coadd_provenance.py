@@ -114,7 +114,7 @@ def test_inputs_that_were_moved_bring_their_psf_along() -> None:
     assert len(plan.info.psf.inputs_at(y=20.0, x=5.0)) == 2
 
 
-def test_without_a_psf_the_coadd_says_why(caplog: Any) -> None:
+def test_without_a_psf_the_coadd_says_why(tmp_path: Path, caplog: Any) -> None:
     bare = assemble([flat(1.0), flat(1.0)], options=OPTIONS).exposure
     assert bare.psf is None
     assert bare.info.metadata["NOPSF"] == "no input has a PSF"
@@ -124,6 +124,8 @@ def test_without_a_psf_the_coadd_says_why(caplog: Any) -> None:
     assert half.psf is None
     assert "visit 77" in half.info.metadata["NOPSF"]
     assert "visit 77" in caplog.text
+    io.write(tmp_path / "half.fits", half)
+    assert io.describe(tmp_path / "half.fits").psf == "none: no PSF: visit 77"
 
 
 def test_tables_of_visits_and_detectors() -> None:
@@ -208,8 +210,7 @@ def test_a_file_holds_all_of_it(tmp_path: Path) -> None:
         np.testing.assert_array_equal(ours, theirs)
     assert isinstance(back.ap_corr_map["flux"], CoaddField)
     assert back.ap_corr_map["flux"].evaluate(y=20.0, x=40.0) == 5.0
-    text = str(io.describe(tmp_path / "a.fits"))
-    assert "CoaddPsf" in text
+    assert io.describe(tmp_path / "a.fits").psf == "CoaddPsf of 3 inputs, 21 x 21 pixels"
     # A coadd may be an input of another one: its parts count with its weight.
     again = assemble([back, flat(2.0, psf=GaussianPsf((21, 21), 1.8))], options=OPTIONS)
     assert len(again.exposure.psf.inputs) == 4

@@ -297,3 +297,12 @@ def test_sky_by_text_needs_a_frame_set() -> None:
         StarlinkSky(SHIFT)
     with pytest.raises(FileFormatError, match="not tied"):
         StarlinkSky("Begin FrameSet\nNframe = 2\nCurrnt = 2\nEnd FrameSet\n")
+
+
+def test_a_psf_without_an_image_at_its_average_position_is_described(tmp_path: Path) -> None:
+    box = Box.from_shape((9, 9))
+    psf = CoaddPsf([whole(NARROW, box)], average=(100.0, 100.0))
+    exposure = Exposure(MaskedImage.from_arrays(np.zeros((4, 5), "f4")), psf=psf)
+    io.write(tmp_path / "a.fits", exposure)
+    text = io.describe(tmp_path / "a.fits").psf
+    assert text.startswith("CoaddPsf of 1 inputs (no image at its average position")

@@ -10,9 +10,8 @@ import pytest
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
-from deepcoadd.coadd import NO_PSF_CARD
 from deepcoadd.geometry import Box
-from deepcoadd.provenance import CCD_COLUMNS, VISIT_COLUMNS, CoaddInputs, record_table
+from deepcoadd.provenance import CCD_COLUMNS, NO_PSF_CARD, VISIT_COLUMNS, CoaddInputs, record_table
 from deepcoadd.psf import CoaddPsf, GaussianPsf
 from deepcoadd.wcs import corners
 

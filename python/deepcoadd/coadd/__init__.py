@@ -44,7 +44,6 @@ from deepcoadd.coadd._metadata import widest_psf
 from deepcoadd.coadd._options import MAPS, TASK_ASSEMBLE, AssembleOptions
 from deepcoadd.coadd._polygons import with_valid_polygons
 from deepcoadd.coadd._prepare import CoaddPlan, prepare
-from deepcoadd.coadd._provenance import NO_PSF_CARD
 from deepcoadd.coadd._result import CoaddResult, InputRecord, SkippedInput
 from deepcoadd.coadd._rules import MaskRules, flag_inexact_psf
 from deepcoadd.coadd._safe_clip import safe_clip
@@ -72,7 +71,6 @@ __all__ = [
     "ARTIFACT_DETECTION",
     "COMPARE_WARP_ASSEMBLE",
     "MAPS",
-    "NO_PSF_CARD",
     "SAFE_CLIP_ASSEMBLE",
     "SAFE_CLIP_DETECTION",
     "TASK_ASSEMBLE",

@@ -11,12 +11,13 @@ from astropy.wcs import WCS
 
 from deepcoadd.coadd._input import CoaddInput
 from deepcoadd.coadd._options import AssembleOptions
-from deepcoadd.coadd._provenance import NO_PSF_CARD, ap_corr_map_of, coadd_inputs, coadd_psf
+from deepcoadd.coadd._provenance import ap_corr_map_of, coadd_inputs, coadd_psf
 from deepcoadd.coadd._result import InputRecord
 from deepcoadd.errors import OptionError
 from deepcoadd.exposure import ExposureInfo, FilterLabel
 from deepcoadd.geometry import Box
 from deepcoadd.photocalib import PhotoCalib
+from deepcoadd.provenance import NO_PSF_CARD
 
 __all__ = ["coadd_info", "widest_psf"]
 

@@ -25,12 +25,9 @@ from deepcoadd.psf import (
     Psf,
 )
 
-__all__ = ["NO_PSF_CARD", "ap_corr_map_of", "coadd_inputs", "coadd_psf"]
+__all__ = ["ap_corr_map_of", "coadd_inputs", "coadd_psf"]
 
 _log = logging.getLogger(__name__)
-
-NO_PSF_CARD = "NOPSF"
-"""Card of a coadd that says why it has no PSF."""
 
 Used = Sequence[tuple[CoaddInput, ExposureInfo, InputRecord]]
 

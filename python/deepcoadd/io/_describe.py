@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from astropy.wcs import WCS
 
-from deepcoadd.errors import FileFormatError, MaskPlaneError
+from deepcoadd.errors import DeepcoaddError, FileFormatError, MaskPlaneError
 from deepcoadd.exposure import ExposureInfo
 from deepcoadd.geometry import Box
 from deepcoadd.image import MaskedImage
@@ -20,7 +20,8 @@ from deepcoadd.io._hdus import Hdu, scan_hdus
 from deepcoadd.io._options import PathLike, ReadOptions
 from deepcoadd.io._pool import shared_pool
 from deepcoadd.io._target import parse_target
-from deepcoadd.psf import MissingPsf
+from deepcoadd.provenance import NO_PSF_CARD
+from deepcoadd.psf import CoaddPsf, MissingPsf
 from deepcoadd.visitinfo import VisitInfo
 from deepcoadd.wcs import box_center, pixel_scale
 
@@ -184,7 +185,7 @@ def _describe_info(info: ExposureInfo) -> dict[str, Any]:
         "box": info.box,
         "unit": "" if info.unit is None else str(info.unit),
         "filter": _filter_text(info),
-        "psf": _psf_text(info.psf),
+        "psf": _psf_text(info),
         "calibration": "" if calib is None else _calibration_text(calib.mean, calib.is_constant),
         "sky": {} if info.wcs is None else _sky(info.wcs, info.box),
         "visit": {} if info.visit_info is None else _visit(info.visit_info),
@@ -200,13 +201,21 @@ def _filter_text(info: ExposureInfo) -> str:
     return ", ".join(name for name in names if name)
 
 
-def _psf_text(psf: Any) -> str:
+def _psf_text(info: ExposureInfo) -> str:
+    psf = info.psf
     if psf is None:
-        return ""
+        reason = info.metadata.get(NO_PSF_CARD)
+        return "" if reason is None else f"none: {reason}"
     if isinstance(psf, MissingPsf):
         return f"{psf.class_name} (not read: {psf.reason})"
-    ny, nx = psf.size_at()
-    return f"{type(psf).__name__}, {nx} x {ny} pixels"
+    name = type(psf).__name__
+    if isinstance(psf, CoaddPsf):
+        name = f"{name} of {len(psf.inputs)} inputs"
+    try:
+        ny, nx = psf.size_at()
+    except DeepcoaddError as error:
+        return f"{name} (no image at its average position: {error})"
+    return f"{name}, {nx} x {ny} pixels"
 
 
 def _calibration_text(mean: float, constant: bool) -> str:
