@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from deepcoadd.background import ClassicMatchOptions, GlobalMatchOptions
 from deepcoadd.cli._app import app
 from deepcoadd.cli._config import coadd_config
 from deepcoadd.cli._settings import keys, read_toml, updated
@@ -68,6 +69,7 @@ def test_settings_named_in_the_documentation_exist() -> None:
     known |= {f"compare_warp.{key}" for key in keys(CompareWarpOptions, without=["assemble"])}
     known |= {f"visit_clip.{key}" for key in keys(VisitClipOptions, without=["assemble"])}
     known |= {f"select.{key}" for key in keys(SelectOptions)} | set(keys(SkyFrameConfig))
+    known |= set(keys(GlobalMatchOptions)) | set(keys(ClassicMatchOptions))
     for name in re.findall(r"`?-c (\w+(?:\.\w+)*)=", text):
         scene = name.split(".")[0] in PRESETS["clean"].__dataclass_fields__
         assert name in known or scene, name

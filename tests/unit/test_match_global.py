@@ -270,12 +270,12 @@ def test_parts_of_the_sky_in_each_exposure() -> None:
         inputs[2][Box.from_corners(x0=100, y0=150, x1=429, y1=483)],
         MaskedImage.from_arrays(np.full((40, 40), 100.0), None, 1.0, start=(2000, 0)),
     ]
-    box = BOX
-    match = match_backgrounds(parts, box=box)
+    match = match_backgrounds(parts)
+    assert match.fit is not None
+    assert match.fit.levels.grid.box == BOX
     assert [r.status for r in match.results] == ["ok", "ok", "ok", "failed"]
     assert "shares fewer than 4 cells" in match.results[3].message
     assert len(match.matched()) == 3
-    assert match.fit is not None
     assert match.fit.groups == [[0, 1, 2], [3]]
     one, two = match.results[0].model, match.results[2].model
     assert one is not None
@@ -286,7 +286,7 @@ def test_parts_of_the_sky_in_each_exposure() -> None:
     rest = skies[0][cut] + one.image(inner).array - skies[2][cut] - two.image().array
     assert np.sqrt(np.mean(rest**2)) < 0.8
     with pytest.raises(NoWorkError, match="cannot be matched"):
-        match_backgrounds(parts, box=box, raise_on_error=True)
+        match_backgrounds(parts, raise_on_error=True)
 
 
 def test_extrapolation_is_marked() -> None:

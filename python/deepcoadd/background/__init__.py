@@ -16,7 +16,7 @@ from deepcoadd.background._list import BackgroundItem, BackgroundList
 from deepcoadd.background._match import MATCH_MODES, BackgroundMatch, match_backgrounds
 from deepcoadd.background._match_cells import CellGrid, CellLevels, measure_levels
 from deepcoadd.background._match_classic import ClassicModel, match_to_reference
-from deepcoadd.background._match_global import GlobalFit, fit_levels, match_globally
+from deepcoadd.background._match_global import GlobalFit, fit_levels, match_globally, shared_box
 from deepcoadd.background._match_options import TASK_MATCH, ClassicMatchOptions, GlobalMatchOptions
 from deepcoadd.background._match_reference import (
     ReferenceTerms,
@@ -118,6 +118,7 @@ __all__ = [
     "reference_terms",
     "sample_sky",
     "select_reference",
+    "shared_box",
     "smooth_cells",
     "solve_sky_scale",
     "subtract_sky_frame",

@@ -83,7 +83,8 @@ def match_backgrounds(
         Index of the exposure that keeps its background. The mode "classic" chooses one by default;
         "global" has none unless its options say so.
     box : Box, optional
-        In the mode "global": pixels that count and that get a model, by default all.
+        In the mode "global": pixels that count and that get a model, by default all of the
+        exposures that overlap another one.
     raise_on_error : bool
         Raise where one exposure cannot be matched, instead of saying so in its result.
     max_memory : int

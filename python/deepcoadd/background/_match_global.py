@@ -24,7 +24,7 @@ from deepcoadd.errors import NoOverlapError, OptionError, ShapeError
 from deepcoadd.geometry import Box
 from deepcoadd.refs import WarpRef, name_of
 
-__all__ = ["GlobalFit", "fit_levels", "match_globally"]
+__all__ = ["GlobalFit", "fit_levels", "match_globally", "shared_box"]
 
 _log = logging.getLogger(__name__)
 _DEFAULTS = GlobalMatchOptions()
@@ -300,6 +300,22 @@ def _result(fit: GlobalFit, index: int, ref: WarpRef, options: GlobalMatchOption
     )
 
 
+def shared_box(boxes: Sequence[Box]) -> Box:
+    """Hull of the boxes that overlap another one; of all, where none does.
+
+    An exposure far away from the others would make their grid coarse.
+    """
+    parts = [
+        box
+        for k, box in enumerate(boxes)
+        if any(box.overlaps(other) for n, other in enumerate(boxes) if n != k)
+    ]
+    hull = Box.empty()
+    for box in parts or boxes:
+        hull = box if hull.is_empty else hull.hull(box)
+    return hull
+
+
 def match_globally(
     refs: Sequence[WarpRef],
     options: GlobalMatchOptions = _DEFAULTS,
@@ -317,7 +333,8 @@ def match_globally(
     options : GlobalMatchOptions
         Cells, basis, gauge.
     box : Box, optional
-        Pixels that count and that get a model; by default all that any exposure has.
+        Pixels that count and that get a model; by default all of the exposures that overlap
+        another one.
     max_memory : int
         Bytes that may be held while the exposures are read.
     on_step : callable, optional
@@ -338,9 +355,7 @@ def match_globally(
         As `fit_levels`.
     """
     if box is None:
-        box = Box.empty()
-        for ref in refs:
-            box = ref.box() if box.is_empty else box.hull(ref.box())
+        box = shared_box([ref.box() for ref in refs])
     if box.is_empty:
         raise ShapeError(f"inputs: got no pixels in {len(refs)} exposures, must have some")
     grid = CellGrid.of(box, options.cell(box.shape))

@@ -61,6 +61,7 @@ Examples:
   deepcoadd coadd visit-*.fits -o coadd.fits
   deepcoadd coadd visit-*.fits -o coadd.fits --decisions artifacts.csv --report report
   deepcoadd coadd visit-*.fits --matched matched-*.fits -o coadd.fits
+  deepcoadd coadd visit-*.fits -o coadd.fits --match-backgrounds
   deepcoadd coadd visit-*.fits -o coadd.fits --method mean --maps depth,weight
   deepcoadd coadd visit-*.fits -o coadd.fits --select best-seeing -c select.seeing.n_visits_max=5
   deepcoadd coadd ccd*.fits -o coadd.fits --weight '{{stem}}.weight.fits' --unit adu
@@ -84,6 +85,13 @@ def _method_options(command: Any) -> Any:
             metavar="PIXELS",
             help="Width of the PSF that artifacts are looked for with; needed when no input has a "
             "PSF.  [default: that of the inputs]",
+        ),
+        click.option(
+            "--match-backgrounds",
+            is_flag=True,
+            default=None,
+            help="Bring the inputs to one common background first, by their differences; see "
+            "deepcoadd match-backgrounds.",
         ),
         click.option(
             "--select",

@@ -14,6 +14,7 @@ from astropy.table import Table
 
 from deepcoadd.cli._config import CoaddConfig
 from deepcoadd.cli._inputs import open_inputs
+from deepcoadd.cli._match_inputs import with_matched_backgrounds
 from deepcoadd.cli._matched import Pairs, open_matched
 from deepcoadd.cli._memory import peak_memory
 from deepcoadd.cli._methods import finding_methods
@@ -94,6 +95,9 @@ class CoaddRun:
         self._check_decisions([*files, *self.matched])
         truths = None if self.truth is None else truth_files(self.truth, inputs.refs)
         with self.terminal.progress() as progress:
+            if config.run.match_backgrounds:
+                memory = config.options.max_memory
+                inputs = with_matched_backgrounds(inputs, memory, progress)
             product = make_coadd(
                 self.output,
                 inputs.refs,
@@ -229,6 +233,8 @@ def _summary(output: Path, product: Product, config: CoaddConfig) -> dict[str, s
         "inputs used": str(len(result.inputs)),
         "inputs skipped": str(len(product.skipped)),
     }
+    if config.run.match_backgrounds:
+        facts["backgrounds"] = "matched to the mean of all inputs"
     n_estimated = sum(record.variance_estimated for record in result.inputs)
     if n_estimated:
         facts["variance estimated"] = f"for {n_estimated} inputs, from the scatter of their pixels"

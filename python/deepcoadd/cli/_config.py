@@ -52,6 +52,8 @@ class RunOptions:
     summary : str, optional
         Table file (FITS, ECSV, CSV) with a row for each visit, or each detector of each visit, to
         select by; by default what the headers and PSFs of the inputs tell.
+    match_backgrounds : bool
+        Bring the inputs to one common background first.
     select : SelectOptions
         Which of the inputs are combined.
     input : InputOptions
@@ -64,6 +66,7 @@ class RunOptions:
     psf_sigma: float | None = None
     region: tuple[float, ...] = ()
     summary: str | None = None
+    match_backgrounds: bool = False
     select: SelectOptions = field(default_factory=SelectOptions)
     input: InputOptions = field(default_factory=InputOptions)
 

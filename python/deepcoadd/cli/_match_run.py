@@ -14,7 +14,13 @@ from typing import Any
 from astropy.table import Table
 
 from deepcoadd import __version__
-from deepcoadd.background import BackgroundMatch, GlobalFit, MatchedRef, match_backgrounds
+from deepcoadd.background import (
+    BackgroundMatch,
+    GlobalFit,
+    MatchedRef,
+    match_backgrounds,
+    shared_box,
+)
 from deepcoadd.cli._inputs import open_inputs
 from deepcoadd.cli._match_config import MatchConfig
 from deepcoadd.cli._memory import peak_memory
@@ -100,14 +106,9 @@ class MatchRun:
 
     def _matched(self, refs: list[FitsRef], index: int | None, progress: Any) -> BackgroundMatch:
         """Match the exposures; the bar counts their pixels."""
-        total = 0
-        if self.config.mode == "global":
-            box = refs[0].box()
-            for ref in refs[1:]:
-                box = box.hull(ref.box())
-            total = box.area
-        else:
-            total = sum(ref.box().area for ref in refs)
+        boxes = [ref.box() for ref in refs]
+        is_global = self.config.mode == "global"
+        total = shared_box(boxes).area if is_global else sum(box.area for box in boxes)
         done = 0
 
         def step(n: int) -> None:
