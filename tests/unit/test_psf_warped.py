@@ -306,3 +306,20 @@ def test_a_psf_without_an_image_at_its_average_position_is_described(tmp_path: P
     io.write(tmp_path / "a.fits", exposure)
     text = io.describe(tmp_path / "a.fits").psf
     assert text.startswith("CoaddPsf of 1 inputs (no image at its average position")
+
+
+def test_getters_of_the_rubin_names_take_x_before_y() -> None:
+    box = Box.from_shape((50, 60))
+    psf = CoaddPsf([whole(KernelPsf(FixedKernel(np.ones((3, 5))), (20.0, 30.0)), box)])
+    assert psf.getAveragePosition() == (30.0, 20.0)
+    place = psf.getAveragePosition()
+    for position in (place, (30.0, 20.0), None):
+        image = psf.computeKernelImage(position)
+        np.testing.assert_array_equal(image.array, psf.kernel_image(y=20.0, x=30.0).array)
+        assert psf.computeBBox(position) == image.box
+        assert psf.computeImage(position).box == image.box.shifted_by(y=20, x=30)
+    shape = NARROW.computeShape()
+    assert (shape.getIxx(), shape.getIyy(), shape.getIxy()) == (1.6**2, 1.6**2, 0.0)
+    assert shape.getDeterminantRadius() == pytest.approx(1.6)
+    with pytest.raises(NoDataError, match=r"covers y = 0\.0, x = 99\.0"):
+        psf.computeShape((99.0, 0.0))

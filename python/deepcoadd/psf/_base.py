@@ -14,6 +14,7 @@ import numpy.typing as npt
 from deepcoadd.errors import NoDataError
 from deepcoadd.geometry import Box, round_half_up
 from deepcoadd.image import Image
+from deepcoadd.psf._names import PsfNames
 
 __all__ = ["ModelPsf", "Psf", "PsfParts"]
 
@@ -70,7 +71,7 @@ class PsfParts:
     children: tuple[PsfParts, ...] = ()
 
 
-class ModelPsf:
+class ModelPsf(PsfNames):
     """Base of the models: the image at a position follows from the kernel image."""
 
     @property

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,7 +22,13 @@ from deepcoadd.psf._kernels import (
     LinearCombinationKernel,
 )
 from deepcoadd.psf._models import DoubleGaussianPsf, GaussianPsf, KernelPsf, MissingPsf
-from deepcoadd.psf._transforms import transform_from
+from deepcoadd.psf._transforms import (
+    PixelTransform,
+    SkyMap,
+    SkyTransform,
+    sky_map_from,
+    transform_from,
+)
 from deepcoadd.psf._warped import WarpedPsf
 
 __all__ = ["parts_of", "psf_from_parts", "register_kind"]
@@ -144,8 +151,20 @@ def _warped(parts: PsfParts) -> Psf:
     return WarpedPsf(_made(child), transform, parts.numbers["kernel"])
 
 
+def _shared(numbers: Mapping[str, Any], skies: dict[str, SkyMap]) -> PixelTransform:
+    """Transform of one input; all inputs of a coadd share the sky map that they go to."""
+    if "sky" not in numbers:
+        return transform_from(numbers)
+    ends = numbers["sky"]
+    text = json.dumps(ends["destination"])
+    if text not in skies:
+        skies[text] = sky_map_from(ends["destination"])
+    return SkyTransform(sky_map_from(ends["source"]), skies[text])
+
+
 def _coadd(parts: PsfParts) -> Psf:
     inputs = []
+    skies: dict[str, SkyMap] = {}
     for one in parts.children:
         (child,) = one.children
         y0, y1, x0, x1 = one.numbers["box"]
@@ -154,7 +173,7 @@ def _coadd(parts: PsfParts) -> Psf:
             CoaddPsfInput(
                 _made(child),
                 Box.from_shape((y1 - y0, x1 - x0), start=(y0, x0)),
-                transform_from(one.numbers["transform"]),
+                _shared(one.numbers["transform"], skies),
                 polygon=None if polygon is None else Polygon(tuple(map(_pair, polygon))),
                 **{name: one.numbers[name] for name in _INPUT_NUMBERS},
             )

@@ -45,6 +45,22 @@ class PsfShape(NamedTuple):
         """Of the matrix of moments [pixels to the fourth]."""
         return self.yy * self.xx - self.xy * self.xy
 
+    def getIxx(self) -> float:  # noqa: N802  (documented getter)
+        """Return the moment along x."""
+        return self.xx
+
+    def getIyy(self) -> float:  # noqa: N802  (documented getter)
+        """Return the moment along y."""
+        return self.yy
+
+    def getIxy(self) -> float:  # noqa: N802  (documented getter)
+        """Return the mixed moment."""
+        return self.xy
+
+    def getDeterminantRadius(self) -> float:  # noqa: N802  (documented getter)
+        """Return the fourth root of the determinant."""
+        return self.determinant_radius
+
     @property
     def determinant_radius(self) -> float:
         """Fourth root of the determinant: sigma of a round Gaussian; NaN for no real size."""

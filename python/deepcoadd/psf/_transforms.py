@@ -7,8 +7,6 @@ the order of the documents: ``x' = a x + b y + c, y' = d x + e y + f`` is ``(a, 
 
 from __future__ import annotations
 
-import functools
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -340,14 +338,7 @@ def _made(numbers: Mapping[str, Any], makers: Mapping[str, Callable[[Any], Any]]
 
 
 def _sky_transform(numbers: Mapping[str, Any]) -> SkyTransform:
-    # The inputs of a coadd share their destination.
-    destination = _remembered_sky(json.dumps(numbers["destination"]))
-    return SkyTransform(sky_map_from(numbers["source"]), destination)
-
-
-@functools.lru_cache(maxsize=16)
-def _remembered_sky(text: str) -> SkyMap:
-    return sky_map_from(json.loads(text))
+    return SkyTransform(sky_map_from(numbers["source"]), sky_map_from(numbers["destination"]))
 
 
 register_sky_map("wcs", lambda cards: WcsSky(from_cards(cards)))
