@@ -27,6 +27,9 @@ __all__ = ["FEWEST", "Difference", "build_difference_image", "difference_of_matc
 
 _log = logging.getLogger(__name__)
 
+_IN_CACHE = 2**15
+"""Pixels of which all planes of a difference stay in the cache."""
+
 FEWEST = 3
 """Inputs below which clipping by their scatter cannot tell which of them is wrong."""
 
@@ -153,11 +156,16 @@ def _subtract(work: TileWork, clipped: StackPlanes, out: MaskedImage) -> None:
     assert clipped.n_clipped is not None  # allocated with all planes
     assert clipped.variance is not None
     assert clipped.mask is not None
-    np.subtract(mean.image.array, clipped.image, out=out.image.array)
-    untouched = (clipped.n_clipped == 0) & ~np.isnan(mean.image.array)
-    out.image.array[untouched] = 0.0
-    np.add(mean.variance.array, clipped.variance, out=out.variance.array)
-    np.bitwise_or(mean.mask.array, clipped.mask, out=out.mask.array)
+    # Some rows at a time, so that what is between the steps stays in the cache.
+    n_rows = max(1, _IN_CACHE // max(work.box.x.size, 1))
+    for first in range(0, work.box.y.size, n_rows):
+        rows = slice(first, first + n_rows)
+        image, plain = out.image.array[rows], mean.image.array[rows]
+        np.subtract(plain, clipped.image[rows], out=image)
+        np.copyto(image, 0.0, where=(clipped.n_clipped[rows] == 0) & ~np.isnan(plain))
+        variances = mean.variance.array[rows], clipped.variance[rows]
+        np.add(*variances, out=out.variance.array[rows])
+        np.bitwise_or(mean.mask.array[rows], clipped.mask[rows], out=out.mask.array[rows])
 
 
 def _stored(work: TileWork) -> SpanSet:

@@ -7,8 +7,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
+from deepcoadd._core import mask as _core
 from deepcoadd.coadd._options import AssembleOptions
 from deepcoadd.mask import DEFAULT_PLANES, MAX_PLANES, Mask, MaskPlanes
 from deepcoadd.statistics import StatsOptions
@@ -149,10 +148,5 @@ def flag_inexact_psf(mask: Mask) -> None:
     MaskPlaneError
         It does not.
     """
-    causes = np.int32(mask.planes.bitmask("SENSOR_EDGE", "CLIPPED", "REJECTED"))
-    inexact = np.int32(mask.planes.bitmask("INEXACT_PSF"))
-    # Some rows at a time, so that the steps between stay in the cache.
-    rows = max(1, 2**16 // max(mask.array.shape[1], 1))
-    for first in range(0, mask.array.shape[0], rows):
-        words = mask.array[first : first + rows]
-        words |= np.where(words & causes, inexact, np.int32(0))
+    causes = mask.planes.bitmask("SENSOR_EDGE", "CLIPPED", "REJECTED")
+    _core.set_where(mask.array, causes, mask.planes.bitmask("INEXACT_PSF"))

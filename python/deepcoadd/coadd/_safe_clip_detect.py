@@ -161,11 +161,8 @@ def detect_clip(
     detections: list[FootprintSet] = []
 
     def look_at(mask: Mask) -> tuple[Any, Any, FootprintSet]:
-        return (
-            footprints.count(mask, any_of=bad),
-            footprints.count(mask, any_of=detected, none_of=bad),
-            FootprintSet.search(mask, Threshold(detected, "bitmask")),
-        )
+        no_use, seen = footprints.counts(mask, [(bad, 0), (detected, bad)])
+        return no_use, seen, FootprintSet.search(mask, Threshold(detected, "bitmask"))
 
     masks = VisitMasks(placed, difference, options, sigma)
     for k, (no_use, seen, own) in enumerate(in_turn(masks, look_at, n_workers(len(placed)))):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -305,8 +305,13 @@ class FootprintSet(FootprintSetNames):
 
         Pixels outside the mask do not count.
         """
-        words = bits_of(check_mask(mask), any_of), bits_of(mask, none_of)
-        return self._set.count(mask.array, mask.box.start, *words)
+        return self.counts(mask, [(any_of, none_of)])[0]
+
+    def counts(self, mask: Mask, rules: Sequence[tuple[Bits, Bits]]) -> list[NDArray[np.uint64]]:
+        """For each rule (any of, none of) what `count` gives, in one pass over the mask."""
+        check_mask(mask)
+        words = [(bits_of(mask, any_of), bits_of(mask, none_of)) for any_of, none_of in rules]
+        return self._set.counts(mask.array, mask.box.start, words)
 
     def common_areas(self, spans: SpanSet) -> NDArray[np.uint64]:
         """(n,) uint64: pixels that are in a set, by footprint."""

@@ -20,6 +20,12 @@ pub fn set_and_clear(mut mask: ArrayViewMut2<i32>, set: i32, clear: i32) {
     mask.map_inplace(|word| *word = (*word | set) & !clear);
 }
 
+/// Sets bits of every word that has any of some others: `word | set` where `word & any != 0`.
+pub fn set_where(mut mask: ArrayViewMut2<i32>, any: i32, set: i32) {
+    // Without a branch, so that many words are looked at side by side.
+    mask.map_inplace(|word| *word |= if *word & any == 0 { 0 } else { set });
+}
+
 /// Adds 1 to `count` where the mask has none of `bad_bits` and the image, if given, is finite.
 pub fn count_unmasked(
     mask: ArrayView2<i32>,
@@ -62,6 +68,8 @@ mod tests {
         assert_eq!(count, array![[1, 1], [8, 0]]);
         set_and_clear(mask.view_mut(), 8, 1);
         assert_eq!(mask, array![[8, 8], [10, 12]]);
+        set_where(mask.view_mut(), 6, 32);
+        assert_eq!(mask, array![[8, 8], [42, 44]]);
         let wrong = count_unmasked(mask.view(), None, 1, array![[0_u32]].view_mut());
         assert!(
             wrong

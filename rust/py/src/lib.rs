@@ -121,7 +121,7 @@ mod _core {
     #[pymodule]
     mod mask {
         #[pymodule_export]
-        use crate::mask::{count_set, count_unmasked, set_and_clear};
+        use crate::mask::{count_set, count_unmasked, set_and_clear, set_where};
         #[pymodule_init]
         fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
             crate::register(m)

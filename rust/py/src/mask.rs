@@ -20,6 +20,20 @@ pub fn set_and_clear(
     Ok(())
 }
 
+/// `word | set_bits` in place where the word has any of `any_bits`.
+#[pyfunction]
+pub fn set_where(
+    py: Python<'_>,
+    mask: &Bound<'_, PyAny>,
+    any_bits: i32,
+    set_bits: i32,
+) -> PyRes<()> {
+    let mut plane = array::write::<i32>(mask, "mask")?;
+    let view = plane.as_array_mut();
+    py.detach(|| mask::set_where(view, any_bits, set_bits));
+    Ok(())
+}
+
 /// Adds 1 to `count` (uint32) where the mask has none of `bad_bits` and the image is finite.
 #[pyfunction]
 pub fn count_unmasked(

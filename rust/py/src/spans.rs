@@ -381,19 +381,20 @@ impl PyFootprintSet {
         Ok(py.detach(|| self.0.label(view, start))?)
     }
 
-    /// Pixels of each footprint with any of `any_bits` (0: all) and none of `none_bits`.
-    fn count<'py>(
+    /// For each rule (any bits, none bits) the pixels of each footprint with any of the former
+    /// (0: all) and none of the latter.
+    fn counts<'py>(
         &self,
         py: Python<'py>,
         mask: &Bound<'_, PyAny>,
         start: (i64, i64),
-        any_bits: i32,
-        none_bits: i32,
-    ) -> PyRes<Bound<'py, PyArray1<u64>>> {
+        rules: Vec<(i32, i32)>,
+    ) -> PyRes<Vec<Bound<'py, PyArray1<u64>>>> {
         let mask = array::read::<i32>(mask, "mask")?;
-        let (view, rule) = (mask.as_array(), rule(any_bits, none_bits));
-        let counts = py.detach(|| self.0.count(view, start, rule))?;
-        Ok(counts.into_pyarray(py))
+        let rules: Vec<_> = rules.iter().map(|&(any, none)| rule(any, none)).collect();
+        let view = mask.as_array();
+        let counts = py.detach(|| self.0.counts(view, start, &rules))?;
+        Ok(counts.into_iter().map(|n| n.into_pyarray(py)).collect())
     }
 
     /// Pixels of each footprint that are in a set.

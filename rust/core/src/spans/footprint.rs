@@ -247,23 +247,29 @@ impl FootprintSet {
         Ok(())
     }
 
-    /// Number of pixels of every footprint whose mask word obeys a rule; pixels outside the mask
-    /// do not count.
-    pub fn count(
+    /// For each rule the number of pixels of every footprint whose mask word obeys it; pixels
+    /// outside the mask do not count.
+    pub fn counts(
         &self,
         mask: ArrayView2<'_, i32>,
         start: (i64, i64),
-        rule: BitRule,
-    ) -> Result<Vec<u64>> {
+        rules: &[BitRule],
+    ) -> Result<Vec<Vec<u64>>> {
         let region = Region::of_array("mask", mask.dim(), start)?;
         let mask = with_row_slices(mask);
-        let counts = self.groups.iter().map(|part| {
-            let inside = part.iter().filter_map(|&run| cut(run, &region));
-            inside
-                .map(|run| count_words(&[run], &region, mask.view(), rule))
-                .sum()
-        });
-        Ok(counts.collect())
+        let mut counts = vec![vec![0; self.len()]; rules.len()];
+        for (k, part) in self.groups.iter().enumerate() {
+            for &run in part {
+                // All rules at once: fetching the words takes longer than counting them.
+                let Some(run) = cut(run, &region) else {
+                    continue;
+                };
+                for (count, &rule) in counts.iter_mut().zip(rules) {
+                    count[k] += count_words(&[run], &region, mask.view(), rule);
+                }
+            }
+        }
+        Ok(counts)
     }
 
     /// Number of pixels of every footprint that are in a set, in one merge of all runs.
@@ -356,7 +362,10 @@ mod tests {
         assert_eq!(labels, array![[1, 7], [7, 7]]);
         let mask = Array2::from_elem((6, 6), 3);
         let rule = BitRule { any: 1, none: 4 };
-        assert_eq!(two.count(mask.view(), (0, 1), rule), Ok(vec![1, 1]));
+        assert_eq!(
+            two.counts(mask.view(), (0, 1), &[rule]),
+            Ok(vec![vec![1, 1]])
+        );
         assert_eq!(
             two.common_areas(&set(&[(0, 1, 9), (5, 0, 4), (5, 6, 6)])),
             [1, 0]
