@@ -34,6 +34,8 @@ _CELLS_AT_A_TIME = 16
 """Cells of a row that are taken together. Artifacts are grown within them, so their number is
 fixed: no memory budget changes a result."""
 
+_STEP = 4
+
 _BYTES_PER_PIXEL = 24
 """Image, mask, difference and scratch of one exposure."""
 
@@ -189,10 +191,13 @@ def _read(ref: WarpRef, box: Box, bad_planes: tuple[str, ...]) -> tuple[Pixels, 
 
 
 def _cells(
-    planes: Sequence[tuple[Pixels, Words]], edges: list[int], statistic: Property
+    planes: Sequence[tuple[Pixels, Words]], edges: list[int], statistic: Property, step: int = 1
 ) -> Iterator[Any]:
-    """Value, squared error, variance and number of the good pixels of the cells, (4, cells)."""
-    for image, mask in planes:
+    """Value, squared error, variance and number of the good pixels of the cells, (4, cells).
+
+    With `step`, of every so many rows.
+    """
+    for image, mask in ((image[::step], mask[::step]) for image, mask in planes):
         cells = [[0, len(image), x0, x1] for x0, x1 in itertools.pairwise(edges)]
         found = _core.cell_statistics(
             image, mask, cells, property=int(statistic), options=_STATS.core_options()
@@ -216,11 +221,12 @@ def _levels(
             image -= np.repeat(known, widths).astype(np.float32)
             total += known
 
-    shift([found[0] for found in _cells(planes, edges, Property.MEDIAN)])
+    # Levels that are subtracted here are added again: every fourth row says enough of them.
+    shift([found[0] for found in _cells(planes, edges, Property.MEDIAN, _STEP)])
     scene = np.zeros_like(planes[0][0])
     # Exposures with other masks have other levels at first, which the second round puts right.
     planes, scene = _less_median(planes, scene)
-    shift([found[0] for found in _cells(planes, edges, Property.MEANCLIP)])
+    shift([found[0] for found in _cells(planes, edges, Property.MEANCLIP, _STEP)])
     planes, scene = _less_median(planes, scene)
     planes = _without_outliers(planes, scene, edges)
     values, variances = np.empty((n, n_cells)), np.empty((n, n_cells))
