@@ -67,6 +67,9 @@ def test_the_file_holds_what_assemble_makes(
     made = read(out)
     same(made.masked_image, expected.exposure.masked_image)
     assert made.box == expected.box
+    psf, truth = made.psf.kernel_image(), expected.exposure.psf.kernel_image()
+    np.testing.assert_array_equal(psf.array, truth.array)
+    np.testing.assert_array_equal(made.inputs.ccds["weight"], expected.table()["weight"])
     with fits.open(out) as hdus:
         assert [h.name for h in hdus[1:]] == [
             "IMAGE", "MASK", "VARIANCE", "NIMAGE", "NCLIPPED", "EXPOSURE_TIME", "WEIGHT",
