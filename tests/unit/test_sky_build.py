@@ -120,6 +120,23 @@ def test_objects_are_masked_and_the_sky_is_not():
     assert np.isfinite(measure_sky_bins(masked).values).any()
 
 
+def test_rounds_make_the_superpixels_of_a_slope_right():
+    (visit,) = simulate_sky_visits(replace(SCENE, n_visits=1))
+    parts = {}
+    for name, one in visit.exposures.items():
+        transform = frame_of_wcs(one.box, one.wcs, ORIGIN)
+        y, x = transform.to_frame(*np.indices(one.box.shape).astype(float))
+        parts[name] = (MaskedImage.from_arrays(100.0 + 0.1 * x - 0.2 * y, None, 1.0), transform)
+    left = {}
+    for rounds in (1, 3):
+        taken = measure_visit_sky(parts, GRID, rounds)
+        flat = [without_background(p, taken.backgrounds[k]) for k, (p, _) in parts.items()]
+        left[rounds] = np.sqrt(np.mean([one.image.array**2 for one in flat]))
+    assert left[3] < 0.6 * left[1] < 0.6
+    with pytest.raises(OptionError, match="rounds: got 0"):
+        measure_visit_sky(parts, GRID, 0)
+
+
 def test_places_follow_the_wcs():
     (visit,) = simulate_sky_visits(replace(SCENE, n_visits=1))
     for one in visit.exposures.values():

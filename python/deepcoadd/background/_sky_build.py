@@ -40,7 +40,7 @@ class VisitSky:
     level : float
         Median of its good superpixels [unit of the images].
     superpixels : SuperpixelBackground
-        The sky over the mosaic.
+        The sky over the mosaic, as the first round measures it.
     backgrounds : dict
         Background of every detector, by its name.
     """
@@ -51,9 +51,15 @@ class VisitSky:
 
 
 def measure_visit_sky(
-    detectors: Mapping[Any, tuple[MaskedImage, FrameTransform]], options: SuperpixelOptions
+    detectors: Mapping[Any, tuple[MaskedImage, FrameTransform]],
+    options: SuperpixelOptions,
+    rounds: int = 3,
 ) -> VisitSky:
     """Measure the sky of a visit over all its detectors at once.
+
+    A superpixel that a detector fills in part stands for the middle of what it holds, and its mean
+    is used as if it were that of the whole. Rounds after the first measure what the background so
+    far leaves and add it, which makes the means of all superpixels right.
 
     Parameters
     ----------
@@ -61,6 +67,8 @@ def measure_visit_sky(
         Images with objects masked, and where they are.
     options : SuperpixelOptions
         Grid.
+    rounds : int
+        Rounds, at least 1.
 
     Returns
     -------
@@ -71,16 +79,27 @@ def measure_visit_sky(
     ------
     NoDataError
         There are no detectors, or no superpixel is good.
+    OptionError
+        There is no round.
     """
+    if rounds < 1:
+        raise OptionError(f"rounds: got {rounds}, must be 1 or more")
     places = [(pixels.box, transform) for pixels, transform in detectors.values()]
-    grid = SuperpixelBackground.covering(places, options)
+    first = grid = SuperpixelBackground.covering(places, options)
     for pixels, transform in detectors.values():
         grid.add(pixels, transform)
+    total = grid.statistics()
+    for _ in range(rounds - 1):
+        grid = SuperpixelBackground.covering(places, options)
+        for pixels, transform in detectors.values():
+            so_far = grid.background(pixels.box, transform, total)
+            grid.add(without_background(pixels, so_far), transform)
+        total = total + grid.statistics()
     return VisitSky(
-        grid.level(),
-        grid,
+        first.level(),
+        first,
         {
-            name: grid.background(pixels.box, transform)
+            name: first.background(pixels.box, transform, total)
             for name, (pixels, transform) in detectors.items()
         },
     )

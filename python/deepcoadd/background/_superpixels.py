@@ -381,7 +381,9 @@ class SuperpixelBackground:
         )
         return np.where(inside, value, np.nan)
 
-    def background(self, box: Box, transform: FrameTransform) -> BackgroundModel:
+    def background(
+        self, box: Box, transform: FrameTransform, statistics: Floats | None = None
+    ) -> BackgroundModel:
         """Background of one detector.
 
         Parameters
@@ -390,6 +392,8 @@ class SuperpixelBackground:
             Its pixels.
         transform : FrameTransform
             Where they are in the frame.
+        statistics : (ny, nx) float64 array, optional
+            Grid to take instead of `statistics`.
 
         Returns
         -------
@@ -404,7 +408,8 @@ class SuperpixelBackground:
         """
         n = (max(side // self.options.binning, 1) for side in box.shape)
         y, x = np.meshgrid(*bin_centers(box, (next(n), next(n))), indexing="ij")
-        values = self.sample(self.statistics(), *transform.to_frame(y, x))
+        grid = self.statistics() if statistics is None else statistics
+        values = self.sample(grid, *transform.to_frame(y, x))
         outside = np.isnan(values)
         if outside.all():
             raise NoDataError(f"superpixels: the detector of {box} lies outside the grid")
