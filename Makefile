@@ -52,11 +52,10 @@ build: $(BUILT)
 demo: $(BUILT)
 	rm -rf $(DEMO)
 	$(BIN)/deepcoadd simulate --preset demo -c matched_sigma=3 -o $(DEMO)/visits
-	$(BIN)/deepcoadd coadd $(DEMO)/visits/visit-*.fits -o $(DEMO)/safeclip.fits \
-	  --decisions $(DEMO)/safeclip.csv --truth $(DEMO)/visits/truth
+	$(BIN)/deepcoadd coadd $(DEMO)/visits/visit-*.fits -o $(DEMO)/coadd.fits --report $(DEMO)/report \
+	  --decisions $(DEMO)/artifacts.csv --truth $(DEMO)/visits/truth
 	$(BIN)/deepcoadd coadd $(DEMO)/visits/visit-*.fits --matched $(DEMO)/visits/matched-*.fits \
-	  -o $(DEMO)/coadd.fits --report $(DEMO)/report --decisions $(DEMO)/artifacts.csv \
-	  --truth $(DEMO)/visits/truth
+	  -o $(DEMO)/comparewarp.fits --decisions $(DEMO)/comparewarp.csv --truth $(DEMO)/visits/truth
 
 test: test-rust test-python
 
