@@ -14,11 +14,14 @@ use super::single::ImageInput;
 use super::weighted::Moments;
 use crate::par;
 use ndarray::ArrayView2;
+use std::ops::Range;
 
 /// Samples side by side in a sum.
-const LANES: usize = 256;
+const LANES: usize = 64;
+/// Samples whose bins are looked up together, a multiple of `LANES`.
+const TOGETHER: usize = 16 * LANES;
 /// Samples of a block.
-const BLOCK: usize = 256 * LANES;
+const BLOCK: usize = 1024 * LANES;
 
 /// Whether this path can answer.
 pub(super) fn can(input: &ImageInput<f32>, options: &Options) -> bool {
@@ -53,8 +56,40 @@ struct Counts {
     high: f32,
 }
 
-fn copy(input: &ImageInput<f32>, bad_bits: i32) -> Copied {
+/// Values and mask words of some rows.
+fn read_rows(
+    input: &ImageInput<f32>,
+    rows: Range<usize>,
+    bad_bits: i32,
+    kept: &mut [f32],
+) -> Counts {
     let width = input.values.ncols();
+    let mut lanes = LaneCounts::default();
+    if width >= 4 * LANES {
+        for (y, line) in rows.zip(kept.chunks_mut(width)) {
+            let values = input.values.row(y);
+            let words = input.mask.as_ref().map(|mask| mask.row(y));
+            let words = words.as_ref().map(|row| row.to_slice().unwrap_or_default());
+            lanes.add(values.to_slice().unwrap_or_default(), words, bad_bits, line);
+        }
+        return lanes.sum();
+    }
+    // Short rows are put together first.
+    let mut values = Vec::with_capacity(kept.len());
+    let mut words = Vec::with_capacity(kept.len());
+    for y in rows {
+        values.extend_from_slice(input.values.row(y).to_slice().unwrap_or_default());
+        if let Some(mask) = &input.mask {
+            words.extend_from_slice(mask.row(y).to_slice().unwrap_or_default());
+        }
+    }
+    let words = input.mask.as_ref().map(|_| &words[..]);
+    lanes.add(&values, words, bad_bits, kept);
+    lanes.sum()
+}
+
+fn copy(input: &ImageInput<f32>, bad_bits: i32) -> Copied {
+    let (height, width) = input.values.dim();
     let size = input.values.len();
     // Zeros come from the system without being written.
     let mut kept = vec![0.0; size.next_multiple_of(LANES)];
@@ -65,15 +100,9 @@ fn copy(input: &ImageInput<f32>, bad_bits: i32) -> Copied {
         .enumerate()
         .collect();
     let counts = par::map(jobs, |(block, lines)| {
-        let mut lanes = LaneCounts::default();
-        for (i, line) in lines.chunks_mut(width).enumerate() {
-            let y = block * rows_at_once + i;
-            let values = input.values.row(y);
-            let words = input.mask.as_ref().map(|mask| mask.row(y));
-            let words = words.as_ref().map(|row| row.to_slice().unwrap_or_default());
-            lanes.add(values.to_slice().unwrap_or_default(), words, bad_bits, line);
-        }
-        lanes.sum()
+        let start = block * rows_at_once;
+        let rows = start..height.min(start + rows_at_once);
+        read_rows(input, rows, bad_bits, lines)
     });
     let mut all = Copied {
         kept,
@@ -167,9 +196,10 @@ fn moments(kept: &[f32], shift: f64, half_width: f64) -> Moments {
     }
 }
 
-/// Some thousand good samples spread over the image, in order of size.
+/// Some hundred good samples spread over the image, in order of size.
 fn spread(kept: &[f32]) -> Vec<f32> {
-    let step = (kept.len() / 4096).max(1) | 1;
+    // Few, for they must be sorted: one in sixteen of a small image.
+    let step = (kept.len() / 512).max(16) | 1;
     let mut some: Vec<f32> = kept
         .iter()
         .copied()
@@ -187,21 +217,24 @@ fn spread(kept: &[f32]) -> Vec<f32> {
 struct Bins {
     start: f32,
     scale: f32,
+    /// A power of two.
+    count: usize,
 }
 
 impl Bins {
-    const COUNT: usize = 2048;
-
-    /// Bins over the middle 96 % of the samples; the first and last hold what lies beyond.
-    fn new(some: &[f32]) -> Self {
+    /// Bins over the middle 96 % of the samples; the first and last hold what lies beyond. As many
+    /// as are worth being added up.
+    fn new(some: &[f32], size: usize) -> Self {
+        let count = (size / 4).next_power_of_two().clamp(64, 2048);
         let (low, high) = (
             some[some.len() / 50],
             some[some.len() - 1 - some.len() / 50],
         );
-        let scale = (Self::COUNT - 2) as f32 / (high - low);
+        let scale = (count - 2) as f32 / (high - low);
         Self {
             start: low,
             scale: if scale.is_finite() { scale } else { 0.0 },
+            count,
         }
     }
 
@@ -210,19 +243,14 @@ impl Bins {
         let blocks: Vec<&[f32]> = kept.chunks(16 * BLOCK).collect();
         let counts = par::map(blocks, |block| {
             // Four tables in turn, because counting twice in one place must wait.
-            let mut tables = vec![[0_u32; 4]; Self::COUNT];
-            let mut places = [0_u32; LANES];
-            for row in block.chunks_exact(LANES) {
-                bin(
-                    row,
-                    self.start,
-                    self.scale,
-                    Self::COUNT as u32 - 1,
-                    &mut places,
-                );
+            let mut tables = vec![[0_u32; 4]; self.count];
+            let mut places = [0_u32; TOGETHER];
+            for row in block.chunks(TOGETHER) {
+                let places = &mut places[..row.len()];
+                bin(row, self.start, self.scale, self.count as u32 - 1, places);
                 for four in places.chunks_exact(4) {
                     for i in 0..4 {
-                        tables[four[i] as usize % Self::COUNT][i] += 1;
+                        tables[four[i] as usize & (self.count - 1)][i] += 1;
                     }
                 }
             }
@@ -236,7 +264,7 @@ impl Bins {
                 .map(|n| n as usize)
                 .sum::<usize>()
         };
-        let cumulated = (0..Self::COUNT).map(|bin| {
+        let cumulated = (0..self.count).map(|bin| {
             total += sum(bin);
             total
         });
@@ -248,21 +276,16 @@ impl Bins {
         let wanted: Vec<usize> = wanted.iter().map(|&w| usize::from(w)).collect();
         let blocks: Vec<&[f32]> = kept.chunks(BLOCK).collect();
         let parts = par::map(blocks, |block| {
-            let (mut part, mut places) = (Vec::new(), [0_u32; LANES]);
-            let mut found = [0.0; LANES + 1];
-            for row in block.chunks_exact(LANES) {
-                bin(
-                    row,
-                    self.start,
-                    self.scale,
-                    Self::COUNT as u32 - 1,
-                    &mut places,
-                );
+            let (mut part, mut places) = (Vec::new(), [0_u32; TOGETHER]);
+            let mut found = [0.0; TOGETHER + 1];
+            for row in block.chunks(TOGETHER) {
+                let places = &mut places[..row.len()];
+                bin(row, self.start, self.scale, self.count as u32 - 1, places);
                 let mut n = 0;
                 // Writes every sample and moves on behind those wanted: no branch to mispredict.
-                for (&x, &place) in row.iter().zip(&places) {
-                    found[n % (LANES + 1)] = x;
-                    n += wanted[place as usize % Self::COUNT];
+                for (&x, &place) in row.iter().zip(places.iter()) {
+                    found[n % (TOGETHER + 1)] = x;
+                    n += wanted[place as usize & (self.count - 1)];
                 }
                 part.extend_from_slice(&found[..n]);
             }
@@ -274,10 +297,10 @@ impl Bins {
 
 /// The order statistics of some ranks, ascending, each below the number of good samples.
 fn order_statistics(kept: &[f32], some: &[f32], ranks: &[usize]) -> Vec<f32> {
-    let bins = Bins::new(some);
+    let bins = Bins::new(some, kept.len());
     let ends = bins.cumulate(kept);
     let bin_of = |rank: usize| ends.partition_point(|&end| end <= rank);
-    let mut wanted = vec![false; Bins::COUNT];
+    let mut wanted = vec![false; bins.count];
     for &rank in ranks {
         wanted[bin_of(rank)] = true;
     }
