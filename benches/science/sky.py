@@ -42,6 +42,8 @@ GRID = SuperpixelOptions(y_size=38.4, x_size=38.4, pixel_size=0.2)
 OBJECTS = ObjectMaskOptions(n_iter=1, background=BackgroundOptions(bin_size=64))
 ORIGIN = SkyCoord(30, -5, unit="deg")
 PLAIN = replace(SkyOptions(), nuisance="none", correct_noise=False)
+START = "<!-- quality table: written by benches/science/sky.py -->\n"
+END = "<!-- end of quality table -->\n"
 METHODS = {
     "documented: 4 x 4 cells, all pixels of the frame": TASK_SKY,
     "4 x 4 cells, same pixels": replace(TASK_SKY, same_pixels=True),
@@ -139,10 +141,10 @@ def table(seeds: list[Seed]) -> str:
 
 
 def main() -> None:
-    """Measure, print, and write the page where asked."""
+    """Measure, print, and write the table where asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20, help="number of mosaics, at least 2")
-    parser.add_argument("--write", metavar="FILE", type=Path, help="write the page")
+    parser.add_argument("--write", metavar="FILE", type=Path, help="write the table into this page")
     given = parser.parse_args()
     set_num_threads(1)
     seeds = [one_seed(seed) for seed in range(given.seeds)]
@@ -156,7 +158,8 @@ def main() -> None:
     )
     print(text)
     if given.write:
-        given.write.write_text("# Quality of sky frames\n\n" + text)
+        before, _, rest = given.write.read_text().partition(START)
+        given.write.write_text(before + START + text + END + rest.partition(END)[2])
 
 
 if __name__ == "__main__":
