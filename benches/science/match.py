@@ -187,30 +187,39 @@ def rows(n_seeds: int, families: tuple[Family, ...]) -> Iterator[tuple[str, str,
             yield family.name, name, np.array(numbers)
 
 
-def table(n_seeds: int, families: tuple[Family, ...]) -> str:
-    """The table as Markdown."""
-    lines = [f"Means over {n_seeds} scenes of each family, with standard errors, in counts.", ""]
-    lines += [
-        "| scenes | method | rms of the matched skies | step at an edge |",
-        "|---|---|---|---|",
-    ]
+HEAD = ("| scenes | method | rms of the matched skies | step at an edge |", "|---|---|---|---|")
+
+
+def lines(n_seeds: int, families: tuple[Family, ...]) -> Iterator[str]:
+    """Rows of the table as Markdown."""
     for family, name, numbers in rows(n_seeds, families):
         mean = numbers.mean(axis=0)
         error = numbers.std(axis=0, ddof=1) / np.sqrt(len(numbers))
         cells = " | ".join(f"{m:.3f} ± {e:.3f}" for m, e in zip(mean, error, strict=True))
-        lines.append(f"| {family} | {name} | {cells} |")
-        print(lines[-1], flush=True)
-    return "\n".join(lines) + "\n"
+        yield f"| {family} | {name} | {cells} |"
 
 
 def main() -> None:
-    """Measure, print, and write the table where asked."""
+    """Measure and print; write what runs have printed into a page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--write", metavar="FILE", type=Path, help="write the table into a page")
+    parser.add_argument("--family", default="", help="only families with this in their name")
+    parser.add_argument("--write", metavar="PAGE", type=Path, help="write the table into a page")
+    parser.add_argument(
+        "--rows", metavar="FILE", type=Path, nargs="*", help="take the rows that runs have printed"
+    )
     given = parser.parse_args()
-    text = table(given.seeds, FAMILIES)
+    if given.rows:
+        found = [line for path in given.rows for line in path.read_text().splitlines()]
+    else:
+        found = []
+        for line in lines(given.seeds, tuple(f for f in FAMILIES if given.family in f.name)):
+            print(line, flush=True)
+            found.append(line)
     if given.write:
+        top = f"Means over {given.seeds} scenes of each family, with standard errors, in counts.\n"
+        body = [line for line in found if " ± " in line]
+        text = "\n".join((top, *HEAD, *body)) + "\n"
         page = given.write.read_text()
         before, _, rest = page.partition(START)
         given.write.write_text(before + START + text + END + rest.partition(END)[2])

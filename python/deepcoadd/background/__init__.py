@@ -17,7 +17,12 @@ from deepcoadd.background._match import MATCH_MODES, BackgroundMatch, match_back
 from deepcoadd.background._match_cells import CellGrid, CellLevels, measure_levels
 from deepcoadd.background._match_classic import ClassicModel, match_to_reference
 from deepcoadd.background._match_global import GlobalFit, fit_levels, match_globally, shared_box
-from deepcoadd.background._match_options import TASK_MATCH, ClassicMatchOptions, GlobalMatchOptions
+from deepcoadd.background._match_options import (
+    TASK_MATCH,
+    ClassicMatchOptions,
+    GlobalMatchOptions,
+    TractMatchOptions,
+)
 from deepcoadd.background._match_reference import (
     ReferenceTerms,
     reference_costs,
@@ -25,6 +30,7 @@ from deepcoadd.background._match_reference import (
     select_reference,
 )
 from deepcoadd.background._match_result import UNMATCHED, MatchedRef, MatchResult, apply_match
+from deepcoadd.background._match_tract import TractModel, match_tract
 from deepcoadd.background._model import BackgroundModel, fit_background
 from deepcoadd.background._options import INTERPOLATIONS, TASK_BACKGROUND, BackgroundOptions
 from deepcoadd.background._sky_build import (
@@ -92,6 +98,8 @@ __all__ = [
     "SkyScale",
     "SuperpixelBackground",
     "SuperpixelOptions",
+    "TractMatchOptions",
+    "TractModel",
     "VisitSky",
     "apply_match",
     "average_sky_bins",
@@ -110,6 +118,7 @@ __all__ = [
     "match_backgrounds",
     "match_globally",
     "match_to_reference",
+    "match_tract",
     "measure_levels",
     "measure_sky_bins",
     "measure_visit_sky",

@@ -5,18 +5,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from deepcoadd.background._match_classic import match_to_reference
 from deepcoadd.background._match_global import GlobalFit, match_globally
-from deepcoadd.background._match_options import ClassicMatchOptions, GlobalMatchOptions
+from deepcoadd.background._match_options import (
+    ClassicMatchOptions,
+    GlobalMatchOptions,
+    TractMatchOptions,
+)
 from deepcoadd.background._match_reference import (
     ReferenceTerms,
     reference_terms,
     select_reference,
 )
 from deepcoadd.background._match_result import MatchedRef, MatchResult
+from deepcoadd.background._match_tract import match_tract
 from deepcoadd.errors import DeepcoaddError, NoWorkError, OptionError
 from deepcoadd.geometry import Box
 from deepcoadd.refs import WarpRef, as_refs, name_of
@@ -25,7 +30,7 @@ __all__ = ["MATCH_MODES", "BackgroundMatch", "match_backgrounds"]
 
 _log = logging.getLogger(__name__)
 
-MATCH_MODES = ("global", "classic")
+MATCH_MODES = ("global", "classic", "tract")
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class BackgroundMatch:
 def match_backgrounds(
     inputs: Sequence[Any],
     mode: str = "global",
-    options: GlobalMatchOptions | ClassicMatchOptions | None = None,
+    options: GlobalMatchOptions | ClassicMatchOptions | TractMatchOptions | None = None,
     *,
     reference: int | None = None,
     box: Box | None = None,
@@ -75,12 +80,14 @@ def match_backgrounds(
     ----------
     inputs : sequence of WarpRef, Exposure or MaskedImage
         Exposures on one pixel grid, of one unit; none is changed.
-    mode : {"global", "classic"}
-        All at once, or one after the other to a reference.
-    options : GlobalMatchOptions or ClassicMatchOptions, optional
+    mode : {"global", "classic", "tract"}
+        All at once; one after the other to a reference; or all warps of each visit of a tract to
+        a reference visit.
+    options : GlobalMatchOptions, ClassicMatchOptions or TractMatchOptions, optional
         Those of the mode.
     reference : int, optional
-        Index of the exposure that keeps its background. The mode "classic" chooses one by default;
+        Index of the exposure that keeps its background ("tract": of a warp of the visit that does).
+        The modes "classic" and "tract" choose one by default;
         "global" has none unless its options say so.
     box : Box, optional
         In the mode "global": pixels that count and that get a model, by default all of the
@@ -114,14 +121,20 @@ def match_backgrounds(
         raise NoWorkError("inputs: got none, must be exposures to match")
     if reference is not None and not 0 <= reference < len(refs):
         raise OptionError(f"reference: got {reference}, must be 0 to {len(refs) - 1}")
-    if mode == "global":
-        chosen = _global_options(options, reference)
+    if box is not None and mode != "global":
+        raise OptionError(f"box: got {box}, must be None in the mode {mode!r}")
+    chosen = _options(mode, options)
+    if isinstance(chosen, GlobalMatchOptions):
+        chosen = _with_reference(chosen, reference)
         results, fit = match_globally(refs, chosen, box=box, max_memory=max_memory, on_step=on_step)
         match = BackgroundMatch(mode, refs, results, fit, chosen.reference)
+    elif isinstance(chosen, TractMatchOptions):
+        results, first = match_tract(
+            refs, chosen, reference=reference, max_memory=max_memory, on_step=on_step
+        )
+        match = BackgroundMatch(mode, refs, results, reference=first)
     else:
-        if box is not None:
-            raise OptionError(f"box: got {box}, must be None in the mode 'classic'")
-        match = _classic(refs, options, reference, on_step)
+        match = _classic(refs, chosen, reference, on_step)
     for result in match.results:
         if result.status != "failed":
             continue
@@ -131,34 +144,38 @@ def match_backgrounds(
     return match
 
 
-def _global_options(options: Any, reference: int | None) -> GlobalMatchOptions:
+_OPTIONS = {
+    "global": GlobalMatchOptions,
+    "classic": ClassicMatchOptions,
+    "tract": TractMatchOptions,
+}
+
+
+def _options(mode: str, options: Any) -> Any:
+    """Options of a mode; its defaults, or those given, which must be of its class."""
+    wanted = _OPTIONS[mode]
     if options is None:
-        options = GlobalMatchOptions()
-    if not isinstance(options, GlobalMatchOptions):
+        return wanted()
+    if not isinstance(options, wanted):
         raise OptionError(
-            f"options: got {type(options).__name__}, must be GlobalMatchOptions in the mode "
-            "'global'"
+            f"options: got {type(options).__name__}, must be {wanted.__name__} in the mode {mode!r}"
         )
+    return options
+
+
+def _with_reference(options: GlobalMatchOptions, reference: int | None) -> GlobalMatchOptions:
     if reference is None:
         return options
-    given = {name: getattr(options, name) for name in options.__dataclass_fields__}
-    return GlobalMatchOptions(**{**given, "gauge": "reference", "reference": reference})
+    return replace(options, gauge="reference", reference=reference)
 
 
 def _classic(
     refs: list[WarpRef],
-    options: Any,
+    options: ClassicMatchOptions,
     reference: int | None,
     on_step: Callable[[int], None] | None,
 ) -> BackgroundMatch:
     """All exposures matched to one of them; the reference and one other are held."""
-    if options is None:
-        options = ClassicMatchOptions()
-    if not isinstance(options, ClassicMatchOptions):
-        raise OptionError(
-            f"options: got {type(options).__name__}, must be ClassicMatchOptions in the mode "
-            "'classic'"
-        )
     if reference is None:
         reference = select_reference([_terms(ref, options) for ref in refs], options)
     target = refs[reference].read()

@@ -22,7 +22,7 @@ from deepcoadd.geometry import Box, Interval
 from deepcoadd.refs import WarpRef, look
 from deepcoadd.statistics import Property, StackPlanes, StatsOptions, stack_planes
 
-__all__ = ["CellGrid", "CellLevels", "measure_levels"]
+__all__ = ["CellGrid", "CellLevels", "measure_levels", "near_cells"]
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.float32]
@@ -78,6 +78,21 @@ class CellGrid:
             Interval(y0 + self.edges_y[j], y0 + self.edges_y[j + 1]),
             Interval(x0 + self.edges_x[first], x0 + self.edges_x[stop]),
         )
+
+
+def near_cells(
+    grid: CellGrid, cells: NDArray[np.bool_], reach: float, box: Box
+) -> NDArray[np.bool_]:
+    """Pixels of a box that lie in some cells of a grid, or not farther from one than `reach`."""
+    near = []
+    for interval, first, edges in zip(
+        (box.y, box.x), grid.box.start, (grid.edges_y, grid.edges_x), strict=True
+    ):
+        pixels = np.arange(interval.start, interval.stop)[:, None] - first
+        low, high = np.array(edges[:-1]), np.array(edges[1:]) - 1
+        gap = np.maximum(np.maximum(low - pixels, pixels - high), 0)
+        near.append((gap <= reach).astype(np.float32))
+    return np.asarray(near[0] @ cells.astype(np.float32) @ near[1].T > 0)
 
 
 @dataclass(frozen=True)

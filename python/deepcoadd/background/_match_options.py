@@ -14,6 +14,7 @@ __all__ = [
     "TASK_MATCH",
     "ClassicMatchOptions",
     "GlobalMatchOptions",
+    "TractMatchOptions",
 ]
 
 MATCH_STYLES = ("CONSTANT", "LINEAR", "NATURAL_SPLINE", "AKIMA_SPLINE", "NONE")
@@ -184,3 +185,46 @@ class GlobalMatchOptions:
 
 
 _MOST_CELLS = 64
+
+
+@dataclass(frozen=True)
+class TractMatchOptions:
+    """How the backgrounds of visits are matched to that of one visit, over a whole tract.
+
+    Attributes
+    ----------
+    cell_size : int
+        Side of a superpixel [pixels].
+    bad_planes : tuple of str
+        Pixels with one of these mask planes do not count; nor does NaN.
+    min_fraction : float
+        Least share of good pixels of a superpixel that counts.
+    interp_style : str
+        Curve through the superpixels: CONSTANT, LINEAR, NATURAL_SPLINE, AKIMA_SPLINE.
+    smooth : float
+        Standard deviation of a Gaussian over the superpixels; 0: none.
+    weight_chi2, weight_variance, weight_coverage : float
+        Shares, 0 to 1, of the terms of the cost by which a reference is chosen.
+
+    Raises
+    ------
+    OptionError
+        A value is not allowed.
+    """
+
+    cell_size: int = 128
+    bad_planes: tuple[str, ...] = ("BAD", "SAT", "EDGE", "NO_DATA")
+    min_fraction: float = 0.1
+    interp_style: str = "AKIMA_SPLINE"
+    smooth: float = 0.0
+    weight_chi2: float = 0.3
+    weight_variance: float = 0.3
+    weight_coverage: float = 0.4
+
+    def __post_init__(self) -> None:
+        _check_choice("interp_style", self.interp_style, MATCH_STYLES[:-1])
+        _check_least("cell_size", self.cell_size, 2)
+        _check_least("smooth", self.smooth, 0.0)
+        for name in ("min_fraction", "weight_chi2", "weight_variance", "weight_coverage"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise OptionError(f"{name}: got {getattr(self, name)!r}, must be 0 to 1")

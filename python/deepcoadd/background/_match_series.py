@@ -15,7 +15,7 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
-from deepcoadd.background._match_cells import CellGrid
+from deepcoadd.background._match_cells import CellGrid, near_cells
 from deepcoadd.errors import ShapeError
 from deepcoadd.geometry import Box
 from deepcoadd.image import Image
@@ -189,13 +189,4 @@ class SeriesModel:
     def validity(self, box: Box | None = None) -> NDArray[np.bool_]:
         """Pixels not farther than `reach` from a cell that the factors were fitted to."""
         box = self.part if box is None else box
-        grid = self.series.grid
-        near = []
-        for interval, first, edges in zip(
-            (box.y, box.x), grid.box.start, (grid.edges_y, grid.edges_x), strict=True
-        ):
-            pixels = np.arange(interval.start, interval.stop)[:, None] - first
-            low, high = np.array(edges[:-1]), np.array(edges[1:]) - 1
-            gap = np.maximum(np.maximum(low - pixels, pixels - high), 0)
-            near.append((gap <= self.reach).astype(np.float32))
-        return np.asarray(near[0] @ self.measured.astype(np.float32) @ near[1].T > 0)
+        return near_cells(self.series.grid, self.measured, self.reach, box)

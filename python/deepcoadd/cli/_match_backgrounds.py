@@ -37,6 +37,8 @@ Modes:
   global     all exposures at once, to the mean of all, as smoothly as the
              differences themselves say
   classic    one after the other to a reference, through bins of the difference
+  tract      all warps of a visit at once to those of a reference visit, through
+             superpixels of the tract; warps belong together by visit
 
 Without --mode it is classic where --reference names the reference, and global otherwise. With
 --mode global the reference only fixes the common background: its own is kept.

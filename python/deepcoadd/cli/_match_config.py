@@ -8,7 +8,12 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from deepcoadd.background import MATCH_MODES, ClassicMatchOptions, GlobalMatchOptions
+from deepcoadd.background import (
+    MATCH_MODES,
+    ClassicMatchOptions,
+    GlobalMatchOptions,
+    TractMatchOptions,
+)
 from deepcoadd.cli._inputs import InputOptions
 from deepcoadd.cli._settings import (
     as_table,
@@ -24,6 +29,11 @@ from deepcoadd.errors import OptionError
 
 __all__ = ["MatchConfig", "MatchRunOptions", "match_config"]
 
+_DEFAULTS = {
+    "global": GlobalMatchOptions(),
+    "classic": ClassicMatchOptions(),
+    "tract": TractMatchOptions(),
+}
 _BY_FLAG = ("reference",)
 """Options that follow from --reference."""
 
@@ -35,7 +45,7 @@ class MatchRunOptions:
     Parameters
     ----------
     mode : str, optional
-        global or classic; by default classic where --reference is given.
+        global, classic or tract; by default classic where --reference is given.
     compression : str
         Of the output: none, lossless, or rice16 (quantised to 1/16 of the noise).
     max_memory : int
@@ -62,12 +72,12 @@ class MatchConfig:
     ----------
     run : MatchRunOptions
         Input, output; its mode is known.
-    options : GlobalMatchOptions or ClassicMatchOptions
+    options : GlobalMatchOptions, ClassicMatchOptions or TractMatchOptions
         Options of the mode.
     """
 
     run: MatchRunOptions
-    options: GlobalMatchOptions | ClassicMatchOptions
+    options: GlobalMatchOptions | ClassicMatchOptions | TractMatchOptions
 
     @property
     def mode(self) -> str:
@@ -111,7 +121,7 @@ def match_config(
     names = [f.name for f in fields(MatchRunOptions)]
     run = updated(MatchRunOptions(), {k: v for k, v in values.items() if k in names})
     run = replace(run, mode=run.mode or default)
-    options: Any = GlobalMatchOptions() if run.mode == "global" else ClassicMatchOptions()
+    options: Any = _DEFAULTS[str(run.mode)]
     rest = {k: v for k, v in values.items() if k not in names}
     options = updated(options, rest, without=_BY_FLAG, also=keys(MatchRunOptions))
     return MatchConfig(run, options)

@@ -107,14 +107,14 @@ class MatchRun:
     def _matched(self, refs: list[FitsRef], index: int | None, progress: Any) -> BackgroundMatch:
         """Match the exposures; the bar counts their pixels."""
         boxes = [ref.box() for ref in refs]
-        is_global = self.config.mode == "global"
-        total = shared_box(boxes).area if is_global else sum(box.area for box in boxes)
+        is_classic = self.config.mode == "classic"
+        total = sum(box.area for box in boxes) if is_classic else shared_box(boxes).area
         done = 0
 
         def step(n: int) -> None:
             nonlocal done
             done += n
-            progress(done, total, "matching")
+            progress(min(done, total), total, "matching")
 
         progress(0, total, "matching")
         return match_backgrounds(

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Matching of visits over the patches of a tract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from deepcoadd import Box, Exposure, MaskedImage
+from deepcoadd.background import TractMatchOptions, match_backgrounds
+from deepcoadd.errors import NoOverlapError, OptionError
+from deepcoadd.refs import ExposureRef
+
+TRACT = Box.from_shape((300, 620), start=(40, 10))
+PATCHES = [
+    Box.from_corners(x0=10, y0=40, x1=329, y1=339),
+    Box.from_corners(x0=300, y0=40, x1=629, y1=339),
+]
+OPTIONS = TractMatchOptions(cell_size=32)
+NOISE = 3.0
+
+
+def skies(n: int) -> Any:
+    """Planes over the tract."""
+    y, x = np.mgrid[: TRACT.shape[0], : TRACT.shape[1]] / 300.0
+    rng = np.random.default_rng(1)
+    return np.array(
+        [rng.uniform(80, 200) + rng.uniform(-9, 9) * y + rng.uniform(-9, 9) * x for _ in range(n)]
+    )
+
+
+def warps(n: int, covered: dict[int, list[int]] | None = None) -> list[ExposureRef]:
+    """Warps of n visits in two patches that overlap by 30 columns."""
+    rng = np.random.default_rng(2)
+    y, x = np.mgrid[: TRACT.shape[0], : TRACT.shape[1]]
+    galaxy = 200 * np.exp(-np.hypot(y - 150, x - 320) / 40)
+    refs = []
+    for visit, sky in enumerate(skies(n)):
+        pixels = rng.normal(sky + galaxy, NOISE)
+        for patch in (covered or {}).get(visit, [0, 1]):
+            box = PATCHES[patch]
+            part = pixels[box.slices_within(TRACT)]
+            image = MaskedImage.from_arrays(part.copy(), None, NOISE**2, box=box)
+            refs.append(ExposureRef(Exposure(image), {"visit": visit, "patch": patch}))
+    return refs
+
+
+def rest_of(refs: list[ExposureRef], match: Any, reference: int) -> list[Any]:
+    """Matched sky less that of the reference, of each warp."""
+    planes = skies(1 + max(ref.data_id["visit"] for ref in refs))
+    out = []
+    for ref, result in zip(refs, match.results, strict=True):
+        cut = ref.box().slices_within(TRACT)
+        added = 0.0 if result.model is None else result.model.image().array
+        out.append(planes[ref.data_id["visit"]][cut] + added - planes[reference][cut])
+    return out
+
+
+def test_visits_match_over_all_patches() -> None:
+    refs = warps(3)
+    before = [ref.exposure.image.array.copy() for ref in refs]
+    match = match_backgrounds(refs, "tract", OPTIONS, reference=2)
+    assert [r.status for r in match.results] == ["ok", "ok", "reference", "reference", "ok", "ok"]
+    for ref, image in zip(refs, before, strict=True):
+        np.testing.assert_array_equal(ref.exposure.image.array, image)
+    for rest in rest_of(refs, match, 1):
+        # A superpixel knows its difference to 3 sqrt(2) / 32; curves at the corners twice that.
+        assert np.sqrt(np.mean(rest**2)) < 0.25
+    # Both warps of a visit have the same background where they overlap.
+    both = PATCHES[0] & PATCHES[1]
+    one, two = (match.results[k].model for k in (0, 1))
+    assert one is not None
+    assert two is not None
+    np.testing.assert_array_equal(one.image(both).array, two.image(both).array)
+    assert not one.extrapolates
+
+
+def test_coverage_decides_on_the_reference_and_gaps_are_bounded() -> None:
+    refs = warps(3, {0: [0], 2: [1]})
+    match = match_backgrounds(refs, "tract", OPTIONS)
+    assert [r.status for r in match.results] == ["ok", "reference", "reference", "ok"]
+    assert match.reference == 1
+    for rest in rest_of(refs, match, 1):
+        assert np.sqrt(np.mean(rest**2)) < 0.25
+    # Where a visit has no pixels its background stays within what was measured.
+    model = match.results[0].model
+    assert model is not None
+    grid = model.background.values  # type: ignore[attr-defined]
+    measured = model.measured  # type: ignore[attr-defined]
+    assert not measured.all()
+    assert grid[~measured].max() <= grid[measured].max()
+    assert grid[~measured].min() >= grid[measured].min()
+
+
+def test_a_visit_that_shares_nothing_fails_alone() -> None:
+    refs = warps(3, {0: [0], 1: [0]})
+    refs = [ref for ref in refs if (ref.data_id["visit"], ref.data_id["patch"]) != (2, 0)]
+    far = refs[2].exposure
+    moved = MaskedImage.from_arrays(far.image.array, None, 9.0, start=(40, 1000))
+    refs[2] = ExposureRef(Exposure(moved), {"visit": 2})
+    match = match_backgrounds(refs, "tract", OPTIONS)
+    assert [r.status for r in match.results].count("failed") == 1
+    assert match.results[2].status == "failed"
+    assert "shares no superpixel" in match.results[2].message
+    assert len(match.matched()) == 2
+    with pytest.raises(OptionError, match="overlaps no other visit"):
+        match_backgrounds(refs, "tract", OPTIONS, reference=2)
+    with pytest.raises(NoOverlapError, match="no two of 1 visits"):
+        match_backgrounds(refs[:1], "tract", OPTIONS)
+
+
+def test_smoothing_and_curves() -> None:
+    refs = warps(2)
+    rough = match_backgrounds(refs, "tract", OPTIONS, reference=0)
+    smooth = match_backgrounds(
+        refs,
+        "tract",
+        TractMatchOptions(cell_size=32, smooth=1.5, interp_style="LINEAR"),
+        reference=0,
+    )
+    inner = np.s_[100:200, 100:200]
+    errors = [float(np.std(rest_of(refs, match, 0)[2][inner])) for match in (rough, smooth)]
+    assert errors[1] < errors[0]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"cell_size": 1}, {"interp_style": "NONE"}, {"smooth": -1.0}, {"weight_chi2": 2.0}],
+)
+def test_options_out_of_range(wrong: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match=next(iter(wrong))):
+        TractMatchOptions(**wrong)
