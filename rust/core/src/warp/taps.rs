@@ -82,7 +82,8 @@ fn lanczos(order: usize, fraction: f64, taps: &mut [f64; MAX_TAPS]) -> f64 {
     for (i, tap) in taps.iter_mut().enumerate().take(2 * order) {
         let steps = i as f64 - (n - 1.0);
         let t = steps - fraction;
-        *tap = if t == 0.0 {
+        // So close to the middle the tap is 1 to the last bit, and t squared may vanish.
+        *tap = if t.abs() < 1e-9 {
             1.0
         } else {
             let sign = if (i + order).is_multiple_of(2) {
@@ -163,6 +164,19 @@ mod tests {
             for (i, tap) in taps.iter().enumerate().take(kernel.width()) {
                 assert_eq!(*tap, f64::from(i == kernel.center()), "{name} {i}");
             }
+        }
+        for fraction in [
+            5e-324,
+            1e-200,
+            1e-160,
+            1e-30,
+            1e-10,
+            1.0 - f64::EPSILON,
+            1.0,
+        ] {
+            let mut taps = [9.0; MAX_TAPS];
+            let sum = Kernel::Lanczos(3).fill(fraction, &mut taps);
+            assert!((sum - 1.0).abs() < 1e-9, "{fraction} {taps:?}");
         }
         let mut taps = [0.0; MAX_TAPS];
         Kernel::Nearest.fill(0.5, &mut taps);
