@@ -257,7 +257,49 @@ def test_what_does_not_fit_or_cannot_be_read() -> None:
         run(made, bright_objects=[])
 
 
+def test_a_slow_body_is_no_source() -> None:
+    """It moves by 2.8 pixels a visit, so that three of four visits light each of its pixels."""
+    made = visits(4)
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    stars = [(12, 12), (12, 45), (12, 75), (65, 15), (65, 45), (65, 75)]  # they hold the fit
+    for k, visit in enumerate(made):
+        for y0, x0, peak in [(40, 40 + 2.8 * k, 12), *((*star, 300) for star in stars)]:
+            light = peak * np.exp(-((y - y0) ** 2 + (x - x0) ** 2) / 8.0)
+            visit.image.array[...] += light.astype(np.float32)
+    result = run(made)
+    found = [spans.as_array(BOX) for spans in clipped(result)]
+    assert found[0][40, 40]
+    assert found[3][40, 48]
+    light = [12 * np.exp(-((44 - 40 - 2.8 * k) ** 2) / 8.0) for k in range(4)]
+    assert result.image.array[40, 44] < 0.6 * np.mean(light)
+
+
+def test_a_star_in_changing_seeing_is_left_alone() -> None:
+    made = []
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    for sigma, visit in zip((1.5, 1.9, 2.3, 2.7), visits(4), strict=True):
+        for y0, x0, flux in ((30, 30, 5e4), (50, 60, 2e4), (20, 70, 1e3)):
+            star = np.exp(-((y - y0) ** 2 + (x - x0) ** 2) / (2 * sigma**2))
+            visit.image.array[...] += (flux / (2 * np.pi * sigma**2) * star).astype(np.float32)
+        info = replace(visit.info, psf=GaussianPsf((25, 25), sigma))
+        made.append(Exposure(visit.masked_image, info))
+    made[1].image.array[52, 62] += 1000.0
+    found = clipped(run(made))
+    assert found[1].as_array(BOX)[52, 62]
+    near = np.zeros(SHAPE, bool)
+    for y0, x0 in ((30, 30), (20, 70)):
+        near[y0 - 8 : y0 + 9, x0 - 8 : x0 + 9] = True
+    assert not any(one.as_array(BOX)[near].any() for one in found)
+
+
 def test_progress_tells_of_every_pass() -> None:
     seen: list[tuple[int, int, str]] = []
     run(visits(3), progress=lambda *now: seen.append(now))
     assert [now[:2] for now in seen if now[2] == "comparing visits"] == [(k, 4) for k in range(4)]
+
+    def stop(done: int, total: int, label: str) -> None:
+        if (done, label) == (2, "comparing visits"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(visits(3), progress=stop)

@@ -80,7 +80,8 @@ class VisitClipOptions:
     odd : float
         Where mean and median of the others differ by this [noise of the mean], the median counts.
     single : bool
-        Look for cosmic rays where one visit alone sees the sky, by their shape.
+        Look for cosmic rays where one visit alone sees the sky, by their shape, and follow trails
+        that others of its pixels show.
     mesh : int
         Side [pixel] of the squares whose medians give the sky offset of a visit.
     mesh_most : float

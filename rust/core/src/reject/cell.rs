@@ -4,7 +4,7 @@
 use super::compare::Memory;
 use super::flags::GOOD;
 use super::plane::Shape;
-use super::single::find_single;
+use super::single::{find_single, follow_single};
 use super::stack::Layer;
 use crate::error::{Error, Result};
 use crate::par;
@@ -217,11 +217,13 @@ impl Cell {
 
     /// Flags sharp light where one visit alone can be used.
     pub fn find_single(&mut self) {
+        let grow = self.options.grow as f32;
         let (shape, n_good, more) = (self.shape, &self.n_good, self.options.seed + SINGLE_MORE);
         if self.passes > 0 {
             par::map(self.epochs.iter_mut().collect(), |epoch: &mut Epoch| {
                 let (y, v) = (&epoch.y, &epoch.v);
                 find_single(y, v, &mut epoch.state, n_good, (epoch.sigma, more), shape);
+                follow_single(y, v, &mut epoch.state, n_good, grow, shape);
             });
         }
     }
@@ -252,5 +254,135 @@ impl Cell {
 
     pub(super) fn layers(&self) -> Vec<Layer<'_>> {
         self.epochs.iter().map(Epoch::layer).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::flags::{ALL_RULES, SHARP};
+    use super::*;
+    use crate::simd::{Level, set_level};
+    use ndarray::Array2;
+
+    const SHAPE: (usize, usize) = (70, 80);
+
+    /// Noise of 1 in four visits, with a hit in the second and a block in the third.
+    fn images() -> Vec<Array2<f32>> {
+        let mut seed = 7_u64;
+        let mut uniform = || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (seed >> 40) as f32 / 16_777_216.0 - 0.5
+        };
+        let mut noise = || (0..12).map(|_| uniform()).sum::<f32>();
+        let mut images: Vec<Array2<f32>> = (0..4)
+            .map(|_| Array2::from_shape_simple_fn(SHAPE, &mut noise))
+            .collect();
+        images[1][(20, 30)] += 40.0;
+        images[2]
+            .slice_mut(s![40..52, 40..52])
+            .mapv_inplace(|x| x + 20.0);
+        images
+    }
+
+    fn cell(images: &[Array2<f32>]) -> Cell {
+        let mut cell = Cell::new(SHAPE, [true; 4], Options::default());
+        let (variance, mask) = (Array2::from_elem(SHAPE, 1.0), Array2::zeros(SHAPE));
+        for image in images {
+            let added = cell.add(image.view(), variance.view(), (mask.view(), 1), 2.0);
+            assert_eq!(added, Ok(true));
+        }
+        cell
+    }
+
+    fn states(images: &[Array2<f32>]) -> Vec<Vec<u8>> {
+        let mut cell = cell(images);
+        for _ in 0..3 {
+            cell.pass().expect("valid");
+        }
+        cell.find_single();
+        cell.epochs
+            .iter()
+            .map(|epoch| epoch.state.clone())
+            .collect()
+    }
+
+    #[test]
+    fn levels_and_threads_give_the_same_bits() {
+        let images = images();
+        par::set_num_threads(1);
+        let want = states(&images);
+        assert!(want[1][20 * 80 + 30] & SHARP != 0);
+        assert!(want[2][45 * 80 + 45] & SHARP != 0);
+        assert!(want[0].iter().all(|state| state & ALL_RULES == 0));
+        for level in Level::ALL {
+            set_level(level);
+            for threads in [1, 3] {
+                par::set_num_threads(threads);
+                assert_eq!(states(&images), want, "{level:?} {threads}");
+            }
+        }
+        par::set_num_threads(0);
+    }
+
+    #[test]
+    fn flagged_pixels_of_a_window() {
+        let mut cell = cell(&images());
+        cell.pass().expect("valid");
+        let all = ((0, 0), SHAPE);
+        let hit = cell.flagged(1, SHARP, all, (100, -50)).expect("valid");
+        assert!(
+            hit.spans()
+                .iter()
+                .any(|s| s.y == 120 && (s.x0..=s.x1).contains(&-20))
+        );
+        let rest = cell
+            .flagged(1, SHARP, ((21, 0), (70, 80)), (100, -50))
+            .expect("valid");
+        assert!(rest.area() < hit.area());
+        for (visit, window, name) in [
+            (4, all, "visit"),
+            (0, ((0, 0), (71, 80)), "window"),
+            (0, ((9, 0), (8, 80)), "window"),
+        ] {
+            let error = cell
+                .flagged(visit, SHARP, window, (0, 0))
+                .expect_err("not allowed");
+            assert!(error.to_string().starts_with(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_added() {
+        let images = images();
+        let mut cell = cell(&images[..1]);
+        let (image, mask) = (images[1].view(), Array2::from_elem(SHAPE, 1));
+        let flat = Array2::from_elem(SHAPE, 1.0);
+        let masked = cell.add(image, flat.view(), (mask.view(), 1), 2.0);
+        assert_eq!((masked, cell.len()), (Ok(false), 1));
+        let small = Array2::from_elem((3, 3), 1.0);
+        assert!(
+            cell.add(image, small.view(), (mask.view(), 0), 2.0)
+                .is_err()
+        );
+        assert!(cell.add(image, flat.view(), (mask.view(), 0), 0.0).is_err());
+        cell.pass().expect("valid");
+        assert!(cell.add(image, flat.view(), (mask.view(), 0), 2.0).is_err());
+        let mut empty = Cell::new((0, 0), [true; 4], Options::default());
+        assert!(empty.is_empty() && empty.pass().is_ok());
+    }
+
+    #[test]
+    fn one_visit_is_left_where_all_would_be_flagged() {
+        // A body that every visit shows, brighter from one to the next.
+        let mut images = images();
+        for (k, image) in images.iter_mut().enumerate() {
+            image[(10, 10)] = 30.0 * k as f32;
+        }
+        let states = states(&images);
+        let left = states
+            .iter()
+            .filter(|state| state[10 * 80 + 10] & ALL_RULES == 0);
+        assert!(left.count() >= 1);
+        assert!(states[3][10 * 80 + 10] & SHARP != 0);
     }
 }

@@ -19,14 +19,33 @@ use crate::par;
 const GROWTH: usize = 3;
 /// Pixels around the cell's outer edges, in sigma of the widest PSF.
 const RIM: f64 = 2.5;
-/// Bias of the lower median of an even number n, times n, in noise of one visit.
-const LOWER_BIAS: f32 = 1.2;
 /// How much the peak of a star exceeds its neighbours at most.
 const PEAK: f32 = 1.5;
 /// A pixel takes part in the fit of the seeing if the template exceeds its noise by this factor,
 const FIT_SIGNIFICANCE: f32 = 2.0;
 /// and the noise of a visit by this.
 const FIT_BRIGHTNESS: f32 = 0.3;
+/// One of the ranks of a stack, and by how much it lies below the mean, in noise of one visit.
+type LowRank = fn(u32) -> (usize, f32);
+
+/// The lower median of n visits: light that less than half of them see does not lift it.
+fn lower_median(n: u32) -> (usize, f32) {
+    // Of two, the lower one is all there is against an artifact: it is not corrected.
+    let even = n > 2 && n.is_multiple_of(2);
+    (1, if even { 1.2 / n as f32 } else { 0.0 })
+}
+
+/// The same, but of five visits and fewer a rank that light in three of them does not lift: a slow
+/// body is in three at a time.
+fn unlit_rank(n: u32) -> (usize, f32) {
+    match n {
+        3 => (0, 0.846),
+        4 => (0, 1.029),
+        5 => (0, 0.495),
+        _ => lower_median(n),
+    }
+}
+
 impl Cell {
     /// One pass: sources and seeing differences from what is left, then new flags.
     pub fn pass(&mut self) -> Result<()> {
@@ -43,8 +62,8 @@ impl Cell {
             self.n_good.clone_from(&stacked.n_good);
         }
         let template = self.template(&stacked, first);
-        let mut low = self.low(&stacked);
-        let core = self.core(&low, &stacked)?;
+        let mut low = self.low(&stacked, lower_median);
+        let core = self.core(&self.low(&stacked, unlit_rank), &stacked)?;
         let inside = dilate(&core, self.shape, GROWTH, false);
         let before = std::mem::take(&mut self.list);
         let list = indices(&inside);
@@ -55,7 +74,7 @@ impl Cell {
             // Again, from a template of one seeing.
             self.restack(&mut stacked, &list, true);
             template = (0..template.len()).map(|p| stacked.median(p)).collect();
-            low = self.low(&stacked);
+            low = self.low(&stacked, lower_median);
             self.fit_seeing(&template, &core, &stacked.weight)?;
         }
         self.restore(&mut stacked, &before, &inside, first);
@@ -167,18 +186,16 @@ impl Cell {
         (0..self.shape.area()).map(at).collect()
     }
 
-    /// Lower median without the bias of its rank: light that half of the visits see does not lift
-    /// it.
-    fn low(&self, stacked: &Stack) -> Vec<f32> {
+    /// A low rank of the visits without its bias.
+    fn low(&self, stacked: &Stack, rank: LowRank) -> Vec<f32> {
         let at = |p: usize| {
             let n = stacked.n[p];
             if n < 0.5 {
                 return 0.0;
             }
             let one = (f64::from(n) / stacked.weight[p]).sqrt() as f32;
-            // Of two, the lower one is all there is against an artifact: it is not corrected.
-            let even = n > 2.5 && (n as u32).is_multiple_of(2);
-            stacked.ranks[1][p] + if even { LOWER_BIAS / n * one } else { 0.0 }
+            let (rank, bias) = rank(n as u32);
+            stacked.ranks[rank][p] + bias * one
         };
         let mut low: Vec<f32> = (0..self.shape.area()).map(at).collect();
         // A cosmic ray where one visit alone sees the sky is no star if its neighbours say so.
