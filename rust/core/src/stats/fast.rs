@@ -16,8 +16,9 @@ use super::props::{ErrorMode, MaskRules, Options, Property, Weighting};
 use super::stack::{Diagnostics, Row, StackInput, lines_at};
 use super::sums::{Recipe, RowWeight, Rows, Sums};
 
-/// Groups of a strip, at most: what is known of them stays in the first cache.
-const MOST_GROUPS: usize = 32;
+/// Groups of a strip, at most: 4 KiB of each plane, since memory is fetched ahead within a page. What
+/// is known of them stays in the second cache.
+const MOST_GROUPS: usize = 64;
 
 /// Pixels of a group that lose samples from which on it is clipped as it stands.
 const MANY: usize = LANES / 2;

@@ -7,7 +7,7 @@
 //!
 //! Some images at a time are loaded along a strip of a row: many streams of memory at once, which
 //! often lie a power of two apart, drive each other out of the caches. What is known of a pixel
-//! waits in the first cache for the next images.
+//! waits in a cache for the next images.
 //!
 //! Choices are made of bits or of numbers already loaded: a choice between two elements may be
 //! compiled to one between their addresses, pixel by pixel.
@@ -28,7 +28,7 @@ pub(crate) type Lanes<T> = [T; LANES];
 pub(crate) struct Line<T>(pub Lanes<T>);
 
 /// What is known of the samples of each pixel: the number of good ones, the first, the smallest and
-/// the largest; and the OR of their mask words, and of all mask words.
+/// the largest (only of samples that are kept); and the OR of their mask words, and of all mask words.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
 pub(super) struct Survey {
@@ -74,7 +74,7 @@ pub(super) struct Target<'a> {
 }
 
 /// Images that are loaded at a time.
-const TOGETHER: usize = 4;
+const TOGETHER: usize = 6;
 
 /// Samples of a group: values, mask words, variances.
 type Group<'a, const K: usize> = (
@@ -85,7 +85,7 @@ type Group<'a, const K: usize> = (
 
 /// Admits `K` samples of each pixel of a group.
 #[inline(always)]
-fn admit_group<const WEIGHT: u8, const K: usize>(
+fn admit_group<const WEIGHT: u8, const RANGE: bool, const K: usize>(
     (x, words, v): Group<K>,
     bad_bits: i32,
     survey: &mut Survey,
@@ -102,17 +102,21 @@ fn admit_group<const WEIGHT: u8, const K: usize>(
                 good &= mask_of(v[j][l] > 0.0) & mask_of(v[j][l] <= f32::MAX);
             }
             let x = select(good, value, f32::INFINITY);
-            let y = select(good, value, f32::NEG_INFINITY);
             first = select(good & mask_of(n == 0), x, first);
             n += good & 1;
-            low = if x < low { x } else { low };
-            high = if y > high { y } else { high };
+            if RANGE {
+                let y = select(good, value, f32::NEG_INFINITY);
+                low = if x < low { x } else { low };
+                high = if y > high { y } else { high };
+            }
             or |= word & good as i32;
             any |= word;
             kept[j].0[l] = x;
         }
         (survey.n[l], survey.first[l]) = (n, first);
-        (survey.low[l], survey.high[l]) = (low, high);
+        if RANGE {
+            (survey.low[l], survey.high[l]) = (low, high);
+        }
         (survey.or_mask[l], survey.any_mask[l]) = (or, any);
     }
 }
@@ -127,7 +131,7 @@ fn take_group<const WEIGHT: u8, const V: bool, const S: bool, const KEEP: bool, 
 ) {
     let (survey, sums) = (&mut target.survey[g], &mut target.sums[g]);
     let mut kept = [Line([0.0; LANES]); K];
-    admit_group::<WEIGHT, K>(samples, bad_bits, survey, &mut kept);
+    admit_group::<WEIGHT, KEEP, K>(samples, bad_bits, survey, &mut kept);
     let (_, _, variances) = samples;
     let mut v = kept;
     if V || WEIGHT == INVERSE {
@@ -135,11 +139,9 @@ fn take_group<const WEIGHT: u8, const V: bool, const S: bool, const KEEP: bool, 
             v[j].0 = *variances[j];
         }
     }
-    for l in 0..LANES {
-        sums.shift[l] = f64::from(survey.first[l]);
-    }
     let unlimited = [f64::MAX; LANES];
-    add_rows::<WEIGHT, V, S, false, K>((&kept, &v), weights, &unlimited, sums);
+    let limits = (&survey.first, &unlimited);
+    add_rows::<WEIGHT, V, S, false, K>((&kept, &v), weights, limits, sums);
     if KEEP {
         let start = g * target.rows + k;
         target.samples[start..start + K].copy_from_slice(&kept);

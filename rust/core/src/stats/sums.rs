@@ -93,8 +93,8 @@ fn only<const K: usize>(keep: bool, x: f64) -> f64 {
     }
 }
 
-/// Adds `K` rows: sums stay in registers for as long. `PASS`: only the samples within the half-width,
-/// which are counted.
+/// Adds `K` rows: sums stay in registers for as long. `PASS`: only the samples within the half-width
+/// of the shift, which are counted; else all of them, about the `first`, which becomes the shift.
 #[inline(always)]
 pub(super) fn add_rows<
     const WEIGHT: u8,
@@ -105,11 +105,16 @@ pub(super) fn add_rows<
 >(
     (x, v): (&[Line<f32>; K], &[Line<f32>; K]),
     weights: &[RowWeight; K],
-    half_width: &Lanes<f64>,
+    (first, half_width): (&Lanes<f32>, &Lanes<f64>),
     sums: &mut Sums,
 ) {
     for l in 0..LANES {
-        let (c, h) = (sums.shift[l], half_width[l]);
+        let c = if PASS {
+            sums.shift[l]
+        } else {
+            f64::from(first[l])
+        };
+        let h = half_width[l];
         let (mut n, mut s0, mut s00) = (sums.n[l], sums.s0[l], sums.s00[l]);
         let (mut s1, mut s2, mut sv) = (sums.s1[l], sums.s2[l], sums.sv[l]);
         for j in 0..K {
@@ -142,7 +147,7 @@ pub(super) fn add_rows<
                 sv += only::<K>(keep, factor * variance);
             }
         }
-        sums.s1[l] = s1;
+        (sums.shift[l], sums.s1[l]) = (c, s1);
         if WEIGHT != UNIT {
             sums.s0[l] = s0;
         }
@@ -160,6 +165,9 @@ pub(super) fn add_rows<
         }
     }
 }
+
+/// Where the shift is known.
+const NO_FIRST: Lanes<f32> = [0.0; LANES];
 
 /// Sums over the rows of the samples with |x - shift| <= `half_width`, at most `f64::MAX`.
 #[inline(always)]
@@ -188,13 +196,18 @@ fn sums_body<const WEIGHT: u8, const VARIANCES: bool>(
         add_rows::<WEIGHT, VARIANCES, true, true, K>(
             (&x[k], &v[k]),
             &weights[k],
-            half_width,
+            (&NO_FIRST, half_width),
             &mut sums,
         );
     }
     for k in 0..rest.len() {
         let (x, v, weight) = ([x_rest[k]], [v_rest[k]], [rest[k]]);
-        add_rows::<WEIGHT, VARIANCES, true, true, 1>((&x, &v), &weight, half_width, &mut sums);
+        add_rows::<WEIGHT, VARIANCES, true, true, 1>(
+            (&x, &v),
+            &weight,
+            (&NO_FIRST, half_width),
+            &mut sums,
+        );
     }
     if WEIGHT == UNIT {
         (sums.s0, sums.s00) = (sums.n, sums.n);
