@@ -13,6 +13,7 @@ __all__ = [
     "DeepcoaddError",
     "ExceedsMaxVarianceScaleError",
     "FileFormatError",
+    "InvalidPsfError",
     "MaskPlaneError",
     "MissingFileError",
     "NoDataError",
@@ -68,6 +69,10 @@ class NoSamplesError(NoDataError, ValueError):
 
 class NoOverlapError(NoDataError, ValueError):
     """Exposures that are to be compared share no good pixels."""
+
+
+class InvalidPsfError(NoDataError, ValueError):
+    """A PSF has no value at a position: no input of a coadd covers it."""
 
 
 class PsfGenerationError(NoDataError):

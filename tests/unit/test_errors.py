@@ -13,6 +13,7 @@ _BUILTINS = {
     "MaskPlaneError": KeyError,
     "NoDataError": RuntimeError,
     "NoSamplesError": ValueError,
+    "InvalidPsfError": ValueError,
     "NoOverlapError": ValueError,
     "NoWorkError": RuntimeError,
     "PsfGenerationError": RuntimeError,

@@ -14,7 +14,7 @@ from astropy.io import fits
 from astropy.wcs import WCS, Sip
 
 from deepcoadd import Exposure, MaskedImage, io
-from deepcoadd.errors import FileFormatError, NoDataError, OptionError
+from deepcoadd.errors import FileFormatError, InvalidPsfError, NoDataError, OptionError
 from deepcoadd.geometry import Box
 from deepcoadd.polygon import Polygon
 from deepcoadd.psf import (
@@ -138,7 +138,7 @@ def test_only_inputs_that_cover_a_position_count() -> None:
         assert [one.id for one in psf.inputs_at(y=10.0, x=x)] == ids, x
     alone = psf.kernel_image(y=10.0, x=3.0).array
     np.testing.assert_allclose(alone, NARROW.kernel_image().array, rtol=0, atol=1e-16)
-    with pytest.raises(NoDataError, match="no input of the coadd covers"):
+    with pytest.raises(InvalidPsfError, match="no input of the coadd covers"):
         psf.kernel_image(y=10.0, x=60.0)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from deepcoadd._core import warp as _core
-from deepcoadd.errors import NoDataError, OptionError
+from deepcoadd.errors import InvalidPsfError, NoDataError, OptionError
 from deepcoadd.geometry import Box
 from deepcoadd.polygon import Polygon
 from deepcoadd.psf._base import Floats, ModelPsf, Psf
@@ -155,7 +155,9 @@ class CoaddPsf(ModelPsf):
     def _covering(self, y: float, x: float) -> list[CoaddPsfInput]:
         inputs = self.inputs_at(y=y, x=x)
         if not inputs:
-            raise NoDataError(f"no input of the coadd covers y = {y}, x = {x}: it has no PSF there")
+            raise InvalidPsfError(
+                f"no input of the coadd covers y = {y}, x = {x}: it has no PSF there"
+            )
         return inputs
 
     def _kernel_array(self, y: float, x: float) -> Floats:
