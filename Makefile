@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 DEMO   := demo
+# Processes that share the Python tests.
+JOBS   ?= auto
 
 RUST_SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 BUILT        := $(VENV)/.built
@@ -63,7 +65,7 @@ test-rust:
 	cargo test --locked
 
 test-python: $(TEST_READY)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
 
 lint: $(LINT_READY)
 	cargo fmt --all --check
