@@ -15,22 +15,22 @@ import numpy as np
 from astropy.wcs import WCS
 
 from deepcoadd.coadd._alternate import AlternateMask, one_span_set, united
-from deepcoadd.coadd._artifact_plan import half_of, with_half
+from deepcoadd.coadd._artifact_plan import plan_with_matched
 from deepcoadd.coadd._assemble import assemble
 from deepcoadd.coadd._bright_objects import BrightObject
 from deepcoadd.coadd._compare_warp_options import CompareWarpOptions
 from deepcoadd.coadd._decisions import ArtifactCoadd, decision_table, input_labels
 from deepcoadd.coadd._find_artifacts import Artifacts, StreakFinder, find_artifacts
-from deepcoadd.coadd._matched import pair_matched, plan_of_matched
+from deepcoadd.coadd._matched import plan_of_matched
 from deepcoadd.coadd._metadata import widest_psf
 from deepcoadd.coadd._polygons import with_valid_polygons
-from deepcoadd.coadd._prepare import CoaddPlan, Progress, prepare
+from deepcoadd.coadd._prepare import CoaddPlan, Progress
 from deepcoadd.coadd._stack import TileWork, stack_tile
 from deepcoadd.errors import NoDataError
 from deepcoadd.exposure import Exposure
 from deepcoadd.geometry import Box
 from deepcoadd.mask import Mask
-from deepcoadd.refs import WarpRef, as_refs
+from deepcoadd.refs import WarpRef
 from deepcoadd.spans import SpanSet
 from deepcoadd.statistics import StackDiagnostics, StackPlanes
 
@@ -109,23 +109,18 @@ def compare_warp(
     """
     started = time.perf_counter()
     options = CompareWarpOptions() if options is None else options
-    if isinstance(inputs, CoaddPlan):
-        plan = with_half(inputs, box, weights, scalers, wcs)
-        options = replace(options, assemble=inputs.options)
-        partners = pair_matched([one.ref for one in plan.inputs], matched)
-    else:
-        refs = as_refs(inputs)
-        paired = pair_matched(refs, matched)
-        plan = prepare(
-            refs,
-            box,
-            weights=weights,
-            options=half_of(options.assemble),
-            scalers=scalers,
-            wcs=wcs,
-            progress=progress,
-        )
-        partners = [paired[record.index] for record in plan.records]
+    plan, assembled, found_partners = plan_with_matched(
+        inputs,
+        matched,
+        options.assemble,
+        box=box,
+        weights=weights,
+        scalers=scalers,
+        wcs=wcs,
+        progress=progress,
+    )
+    options = replace(options, assemble=assembled)
+    partners = found_partners or []  # a list, since matched is one
     plan = with_valid_polygons(plan, partners)
     still = plan_of_matched(plan, partners, options.template, progress)
     template = build_template(still, progress=progress)

@@ -14,7 +14,7 @@ from typing import Any
 from astropy.wcs import WCS
 
 from deepcoadd.coadd._alternate import one_span_set
-from deepcoadd.coadd._artifact_plan import half_of, with_half
+from deepcoadd.coadd._artifact_plan import plan_with_matched
 from deepcoadd.coadd._assemble import Finisher
 from deepcoadd.coadd._bright_objects import BrightObject
 from deepcoadd.coadd._decisions import ArtifactCoadd, Decision, decision_table, input_labels
@@ -25,14 +25,14 @@ from deepcoadd.coadd._difference import (
     difference_of_matched,
     psf_of,
 )
-from deepcoadd.coadd._matched import pair_matched, plan_of_matched
-from deepcoadd.coadd._prepare import CoaddPlan, Progress, prepare
+from deepcoadd.coadd._matched import plan_of_matched
+from deepcoadd.coadd._prepare import CoaddPlan, Progress
 from deepcoadd.coadd._recompute import recompute
 from deepcoadd.coadd._safe_clip_detect import decisions_about_big, detect_clip, detect_clip_big
 from deepcoadd.coadd._safe_clip_options import SafeClipOptions
 from deepcoadd.errors import DeepcoaddError, OptionError, PsfGenerationError
 from deepcoadd.geometry import Box
-from deepcoadd.refs import WarpRef, as_refs
+from deepcoadd.refs import WarpRef
 from deepcoadd.scale_variance import ScaleVarianceOptions, scale_variance
 from deepcoadd.spans import SpanSet
 
@@ -104,23 +104,17 @@ def safe_clip(
     """
     started = time.perf_counter()
     options = SafeClipOptions() if options is None else options
-    if isinstance(inputs, CoaddPlan):
-        plan = with_half(inputs, box, weights, scalers, wcs)
-        options = replace(options, assemble=inputs.options)
-        partners = _paired([one.ref for one in plan.inputs], matched)
-    else:
-        refs = as_refs(inputs)
-        paired = _paired(refs, matched)
-        plan = prepare(
-            refs,
-            box,
-            weights=weights,
-            options=half_of(options.assemble),
-            scalers=scalers,
-            wcs=wcs,
-            progress=progress,
-        )
-        partners = None if paired is None else [paired[record.index] for record in plan.records]
+    plan, assembled, partners = plan_with_matched(
+        inputs,
+        matched,
+        options.assemble,
+        box=box,
+        weights=weights,
+        scalers=scalers,
+        wcs=wcs,
+        progress=progress,
+    )
+    options = replace(options, assemble=assembled)
     finish = Finisher(plan, bright_objects, whole=True)
     still = None if partners is None else _still(plan, partners, progress)
     _check_width(plan if still is None else still, sigma)
@@ -144,11 +138,6 @@ def safe_clip(
         result.n_artifact_pixels,
     )
     return result
-
-
-def _paired(refs: Sequence[WarpRef], matched: Iterable[Any] | None) -> list[WarpRef | None] | None:
-    """Matched version of each input, if there are."""
-    return None if matched is None else pair_matched(refs, matched)
 
 
 def _still(
