@@ -75,14 +75,20 @@ def main() -> None:
         given.write.write_text(
             "# Speed\n\n" + text + "\n`make bench` measures all this again and writes this page.\n"
             "Times on one thread are those of the processor, the others those of the wall. A bar\n"
-            "is the time on one thread that the operation is meant to stay below.\n\n" + table(rows)
+            "is the time on one thread that the operation is meant to stay below; why some\n"
+            "are missed: `docs/bars.md`.\n\n" + table(rows)
         )
     if given.readme:
         page = given.readme.read_text()
         before, _, rest = page.partition(START)
         _, _, after = rest.partition(END)
         short = [row for row in rows if row.operation.startswith(HEADLINES) and row.bar]
-        block = text + "\n" + table(short) + "\nAll rows: `docs/performance.md`.\n"
+        block = (
+            text
+            + "\n"
+            + table(short)
+            + "\nAll rows: `docs/performance.md`; why some bars are missed: `docs/bars.md`.\n"
+        )
         given.readme.write_text(before + START + block + END + after)
 
 

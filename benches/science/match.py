@@ -66,7 +66,7 @@ def method(name: str) -> Callable[[Callable[[list[MaskedImage]], list[Floats]]],
 
 
 def _models(inputs: list[MaskedImage], mode: str, options: object) -> list[Floats]:
-    match = match_backgrounds(inputs, mode, options)  # type: ignore[arg-type]
+    match = match_backgrounds(inputs, mode, options)
     return [
         np.zeros(pixels.box.shape) if result.model is None else result.model.image().array
         for pixels, result in zip(inputs, match.results, strict=True)

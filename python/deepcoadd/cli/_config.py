@@ -14,10 +14,9 @@ from deepcoadd.cli._methods import METHODS, Method, method_for
 from deepcoadd.cli._settings import (
     as_table,
     field_docs,
+    gathered,
     keys,
     merged,
-    overrides,
-    read_toml,
     updated,
 )
 from deepcoadd.cli._toml import to_toml
@@ -166,8 +165,7 @@ def coadd_config(
     OptionError
         A setting is unknown or has a value that is not allowed.
     """
-    values = merged(read_toml(file) if file else {}, overrides(pairs))
-    values = merged(values, flags or {})
+    values = gathered(file, pairs, flags)
     names = [f.name for f in fields(RunOptions)]
     run = updated(RunOptions(), {k: v for k, v in values.items() if k in names})
     asked = [name for name, section in _sections().items() if section in values]

@@ -18,10 +18,8 @@ from deepcoadd.cli._inputs import InputOptions
 from deepcoadd.cli._settings import (
     as_table,
     field_docs,
+    gathered,
     keys,
-    merged,
-    overrides,
-    read_toml,
     updated,
 )
 from deepcoadd.cli._toml import to_toml
@@ -116,8 +114,7 @@ def match_config(
     OptionError
         A setting is unknown or has a value that is not allowed.
     """
-    values = merged(read_toml(file) if file else {}, overrides(pairs))
-    values = merged(values, flags or {})
+    values = gathered(file, pairs, flags)
     names = [f.name for f in fields(MatchRunOptions)]
     run = updated(MatchRunOptions(), {k: v for k, v in values.items() if k in names})
     run = replace(run, mode=run.mode or default)

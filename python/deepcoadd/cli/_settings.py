@@ -123,6 +123,20 @@ def overrides(pairs: Sequence[str]) -> dict[str, Any]:
     return out
 
 
+def gathered(
+    file: Path | None, pairs: Sequence[str], flags: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Settings of a TOML file, then those of ``key=value`` texts, then those of options.
+
+    Raises
+    ------
+    OptionError
+        The file or a text cannot be understood.
+    """
+    values = merged(read_toml(file) if file else {}, overrides(pairs))
+    return merged(values, flags or {})
+
+
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Mapping with the entries of both; those of `over` win, tables are merged key by key."""
     out = dict(under)

@@ -12,7 +12,7 @@ import click
 import numpy as np
 
 from deepcoadd.cli._options import config_options, overwrite_option, verbosity_options
-from deepcoadd.cli._settings import as_table, field_docs, merged, overrides, read_toml, updated
+from deepcoadd.cli._settings import as_table, field_docs, gathered, updated
 from deepcoadd.cli._summary import print_facts
 from deepcoadd.cli._terminal import ProgressCallback, Terminal
 from deepcoadd.cli._toml import plain, to_toml
@@ -112,11 +112,9 @@ def command(
 
 def _scene_options(settings: Mapping[str, Any]) -> tuple[SceneOptions, str]:
     """Options of a scene, and the name of the preset they started from."""
-    file = settings["config_file"]
-    values = merged(read_toml(file) if file else {}, overrides(settings["overrides"]))
     flags = {"preset": "preset", "visits": "n_visits", "seed": "seed"}
     given = {key: settings[flag] for flag, key in flags.items() if settings[flag] is not None}
-    values = merged(values, given)
+    values = gathered(settings["config_file"], settings["overrides"], given)
     name = str(values.pop("preset", "clean"))
     if name not in PRESETS:
         raise OptionError(f"preset = {name!r}: expected one of {', '.join(PRESETS)}")

@@ -40,9 +40,7 @@ from deepcoadd.cli._settings import (
     Text,
     as_table,
     field_docs,
-    merged,
-    overrides,
-    read_toml,
+    gathered,
     updated,
 )
 from deepcoadd.cli._sky_run import (
@@ -147,10 +145,10 @@ class _Run:
         flags: Mapping[str, Any],
     ) -> None:
         self.terminal, self.overwrite = terminal, bool(flags["overwrite"])
-        file = flags["config_file"]
-        values = merged(read_toml(file) if file else {}, overrides(flags["overrides"]))
         given = {name: Text(flags[name]) for name in INPUT_FLAGS if flags.get(name) is not None}
-        self.config = updated(SkyFrameConfig(), merged(values, {"input": given} if given else {}))
+        own = {"input": given} if given else {}
+        values = gathered(flags["config_file"], flags["overrides"], own)
+        self.config = updated(SkyFrameConfig(), values)
         self.dump = bool(flags["dump_config"])
         if self.dump:
             return

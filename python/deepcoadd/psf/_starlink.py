@@ -271,6 +271,7 @@ class StarlinkSky:
 
     text: str
     shift: tuple[float, float] = (0.0, 0.0)
+    _chain: list[tuple[_Node, bool]] = field(init=False)
 
     def __post_init__(self) -> None:
         node = _parsed(self.text)
@@ -283,7 +284,7 @@ class StarlinkSky:
     def to_sky(self, y: Values, x: Values) -> Pair:
         """ICRS longitude and latitude, degrees."""
         points = _columns(np.asarray(y) - self.shift[0], np.asarray(x) - self.shift[1])
-        for node, inverse in self._chain:  # type: ignore[attr-defined]
+        for node, inverse in self._chain:
             points = _mapped(node, points, inverse=inverse)
         latitude, longitude = _as_given(points, y)
         return np.rad2deg(longitude) % 360.0, np.rad2deg(latitude)
@@ -291,7 +292,7 @@ class StarlinkSky:
     def to_pixel(self, longitude: Values, latitude: Values) -> Pair:
         """Pixel positions (y, x); NaN where the projection does not reach."""
         points = _columns(np.deg2rad(latitude), np.deg2rad(longitude))
-        for node, inverse in reversed(self._chain):  # type: ignore[attr-defined]
+        for node, inverse in reversed(self._chain):
             points = _mapped(node, points, inverse=not inverse)
         y, x = _as_given(points, longitude)
         return y + self.shift[0], x + self.shift[1]
@@ -339,6 +340,7 @@ class StarlinkTransform:
 
     text: str
     after: AffineTransform = field(default_factory=lambda: AffineTransform.shift(y=0, x=0))
+    _map: tuple[_Node, bool] = field(init=False)
 
     def __post_init__(self) -> None:
         node = _parsed(self.text)
@@ -347,13 +349,13 @@ class StarlinkTransform:
 
     def forward(self, y: npt.ArrayLike, x: npt.ArrayLike) -> Pair:
         """Destination positions (y, x) of source positions."""
-        node, inverse = self._map  # type: ignore[attr-defined]
+        node, inverse = self._map
         there = _as_given(_mapped(node, _columns(y, x), inverse=inverse), y)
         return self.after.forward(*there)
 
     def inverse(self, y: npt.ArrayLike, x: npt.ArrayLike) -> Pair:
         """Source positions (y, x) of destination positions."""
-        node, inverse = self._map  # type: ignore[attr-defined]
+        node, inverse = self._map
         points = _columns(*self.after.inverse(y, x))
         return _as_given(_mapped(node, points, inverse=not inverse), y)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -178,7 +178,7 @@ class WcsSky:
     """
 
     wcs: WCS
-    _frame: Any = None
+    _frame: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.wcs.naxis != 2 or not self.wcs.has_celestial:
