@@ -16,7 +16,7 @@ from deepcoadd.errors import OptionError
 from deepcoadd.geometry import Box
 from deepcoadd.refs import WarpRef, as_refs
 
-__all__ = ["plan_with_matched"]
+__all__ = ["check_plan", "plan_with_matched"]
 
 
 def plan_with_matched(
@@ -60,7 +60,8 @@ def plan_with_matched(
         As `deepcoadd.coadd.prepare` and `pair_matched`.
     """
     if isinstance(inputs, CoaddPlan):
-        plan = _with_half(inputs, box, weights, scalers, wcs)
+        check_plan(inputs, box, weights, scalers, wcs)
+        plan = replace(inputs, options=_half_of(inputs.options))
         refs = [one.ref for one in plan.inputs]
         partners = None if matched is None else pair_matched(refs, matched)
         return plan, inputs.options, partners
@@ -84,10 +85,9 @@ def _half_of(options: AssembleOptions) -> AssembleOptions:
     return replace(options, max_memory=max(1, options.max_memory // 2))
 
 
-def _with_half(plan: CoaddPlan, *parts: Any) -> CoaddPlan:
-    """A plan of the caller with half of its budget; the parts that it brings must be None."""
+def check_plan(plan: CoaddPlan, *parts: Any) -> None:
+    """Refuse a plan with alternate masks, or beside parts that it brings (then not None)."""
     if any(part is not None for part in parts):
         raise OptionError("a CoaddPlan brings box, weights, scalers and wcs; leave them out")
     if any(plan.alternate_masks):
         raise OptionError("alternate_masks of the CoaddPlan: must be empty, they are made here")
-    return replace(plan, options=_half_of(plan.options))

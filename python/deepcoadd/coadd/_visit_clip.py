@@ -12,6 +12,7 @@ from typing import Any
 
 from astropy.wcs import WCS
 
+from deepcoadd.coadd._artifact_plan import check_plan
 from deepcoadd.coadd._assemble import Finisher, assemble
 from deepcoadd.coadd._bright_objects import BrightObject, read_bright_objects
 from deepcoadd.coadd._decisions import ArtifactCoadd, decision_table, input_labels
@@ -133,10 +134,7 @@ def _planned(
             wcs=wcs,
             progress=progress,
         )
-    if any(part is not None for part in (box, weights, scalers, wcs)):
-        raise OptionError("a CoaddPlan brings box, weights, scalers and wcs; leave them out")
-    if any(inputs.alternate_masks):
-        raise OptionError("alternate_masks of the CoaddPlan: must be empty, they are made here")
+    check_plan(inputs, box, weights, scalers, wcs)
     if inputs.options.statistic != "MEAN":
         raise OptionError(
             f"statistic = {inputs.options.statistic!r} of the CoaddPlan: must be MEAN"
