@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from deepcoadd import io
 from deepcoadd.background import exposure_to_background
@@ -41,6 +42,7 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sky")
     files, _ = save(folder / "in", SCENE)
     words = ["sky-frame", "build", *files, "-o", str(folder / "sky"), *SETTINGS, "-q"]
+    words += ["-c", "errors=jackknife"]
     assert run([*words, "--report", str(folder / "report")]) == 0
     return folder
 
@@ -51,6 +53,10 @@ def test_frames_are_written_and_reported(frames: Path) -> None:
     sky = exposure_to_background(io.read(held[0]))
     assert sky.values.shape == (5, 6)
     assert io.read(held[0]).info.metadata["NVISITS"] == 6
+    with fits.open(held[0]) as hdus:
+        counts = hdus["NIMAGE"].data
+        assert counts.shape == (5, 6)
+        assert 4 < counts.mean() <= 6
     page = (frames / "report" / "index.html").read_text()
     for word in ("frames.png", "Visits", "superpixel"):
         assert word in page

@@ -42,6 +42,8 @@ class BackgroundModel(BackgroundNames):
         Curve through the bins, or polynomial.
     mask : Mask, optional
         Mask words of the bins, (ny, nx); kept, but without influence on the image.
+    counts : (ny, nx) uint32 array, optional
+        Exposures behind each bin of a sky frame.
     """
 
     values: NDArray[np.float32]
@@ -49,6 +51,7 @@ class BackgroundModel(BackgroundNames):
     box: Box
     options: BackgroundOptions
     mask: Mask | None = None
+    counts: NDArray[np.uint32] | None = None
 
     @property
     def statistics(self) -> MaskedImage:

@@ -12,7 +12,7 @@ from astropy.coordinates import SkyCoord
 from numpy.typing import NDArray
 
 from deepcoadd.background._model import BackgroundModel
-from deepcoadd.background._sky_frame import average_sky_bins, measure_sky_bins
+from deepcoadd.background._sky_frame import FRAME_ERRORS, average_sky_bins, measure_sky_bins
 from deepcoadd.background._sky_options import SkyOptions
 from deepcoadd.background._superpixels import (
     AffineTransform,
@@ -27,7 +27,7 @@ from deepcoadd.wcs import pixel_to_sky
 
 __all__ = ["SkyFrameBuilder", "VisitSky", "frame_of_wcs", "measure_visit_sky", "without_background"]
 
-_WEIGHTINGS = ("none", "level", "square")
+_WEIGHTINGS = ("none", "level", "square", "variance")
 _DEFAULTS = SkyOptions()
 
 
@@ -122,9 +122,11 @@ class SkyFrameBuilder:
         Grid of the large-scale sky that is taken out first.
     options : SkyOptions
         Bins of the sky frames.
-    weighting : {"none", "level", "square"}
-        Weight of a visit: 1, its sky level (noise of the sky), or its square (noise of the
-        readout).
+    weighting : {"none", "level", "square", "variance"}
+        Weight of a visit: 1, its sky level (noise of the sky), its square (noise of the readout),
+        or one over the squared error of each of its bins.
+    errors : {"scatter", "jackknife"}
+        Errors of the frames; see `average_sky_bins`.
     levels : list of float
         Levels of the visits added.
     """
@@ -132,6 +134,7 @@ class SkyFrameBuilder:
     superpixels: SuperpixelOptions
     options: SkyOptions = _DEFAULTS
     weighting: str = "level"
+    errors: str = "scatter"
     levels: list[float] = field(default_factory=list)
     _bins: dict[Hashable, list[tuple[float, BackgroundModel]]] = field(default_factory=dict)
 
@@ -139,6 +142,10 @@ class SkyFrameBuilder:
         if self.weighting not in _WEIGHTINGS:
             raise OptionError(
                 f"weighting: got {self.weighting!r}, must be one of {', '.join(_WEIGHTINGS)}"
+            )
+        if self.errors not in FRAME_ERRORS:
+            raise OptionError(
+                f"errors: got {self.errors!r}, must be one of {', '.join(FRAME_ERRORS)}"
             )
 
     def add_visit(self, detectors: Mapping[Any, tuple[MaskedImage, FrameTransform]]) -> VisitSky:
@@ -163,7 +170,7 @@ class SkyFrameBuilder:
         sky = measure_visit_sky(detectors, self.superpixels)
         if not sky.level > 0:
             raise NoDataError(f"sky level: got {sky.level:g}, must be above 0 to divide by")
-        weight = {"none": 1.0, "level": sky.level, "square": sky.level**2}[self.weighting]
+        weight = {"level": sky.level, "square": sky.level**2}.get(self.weighting, 1.0)
         bins = {
             name: measure_sky_bins(
                 without_background(pixels, sky.backgrounds[name]), self.options
@@ -190,8 +197,14 @@ class SkyFrameBuilder:
         out = {}
         for name, pairs in self._bins.items():
             weights = np.array([weight for weight, _ in pairs])
+            by_bin = self.weighting == "variance"
             try:
-                out[name] = average_sky_bins([model for _, model in pairs], weights / weights.max())
+                out[name] = average_sky_bins(
+                    [model for _, model in pairs],
+                    None if by_bin else weights / weights.max(),
+                    inverse_variance=by_bin,
+                    errors=self.errors,
+                )
             except (NoDataError, ValueError) as error:
                 error.add_note(f"detector {name}")
                 raise

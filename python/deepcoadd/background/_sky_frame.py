@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from deepcoadd.background._model import BackgroundModel, fit_background
 from deepcoadd.background._options import INTERPOLATIONS
 from deepcoadd.background._sky_options import SKY_BACKGROUND, SkyOptions
-from deepcoadd.errors import FileFormatError, NoDataError, ShapeError
+from deepcoadd.errors import FileFormatError, NoDataError, OptionError, ShapeError
 from deepcoadd.exposure import Exposure
 from deepcoadd.geometry import Box
 from deepcoadd.image import MaskedImage
@@ -21,6 +21,7 @@ from deepcoadd.mask import DEFAULT_PLANES, Mask
 from deepcoadd.statistics import StatsOptions, stack
 
 __all__ = [
+    "FRAME_ERRORS",
     "average_sky_bins",
     "background_to_exposure",
     "exposure_to_background",
@@ -30,6 +31,8 @@ __all__ = [
 _BOX_KEYS = ("BOX.MINX", "BOX.MINY", "BOX.MAXX", "BOX.MAXY")
 _STYLE_KEY = "ALGORITHM"
 _DEFAULTS = SkyOptions()
+
+FRAME_ERRORS = ("scatter", "jackknife")
 
 
 def measure_sky_bins(pixels: MaskedImage, options: SkyOptions = _DEFAULTS) -> BackgroundModel:
@@ -60,7 +63,11 @@ def measure_sky_bins(pixels: MaskedImage, options: SkyOptions = _DEFAULTS) -> Ba
 
 
 def average_sky_bins(
-    models: Sequence[BackgroundModel], weights: ArrayLike | None = None
+    models: Sequence[BackgroundModel],
+    weights: ArrayLike | None = None,
+    *,
+    inverse_variance: bool = False,
+    errors: str = "scatter",
 ) -> BackgroundModel:
     """Sky frame of one detector: clipped means of the bins of many exposures.
 
@@ -73,13 +80,19 @@ def average_sky_bins(
         Weights of the exposures, finite and >= 0; by default all count alike. The sky level is
         best for exposures limited by the noise of the sky, its square for the noise of the
         readout.
+    inverse_variance : bool
+        Weight every bin by one over its own squared error instead; bins without one do not count.
+    errors : {"scatter", "jackknife"}
+        Where the errors come from: the scatter of the samples that clipping left, which makes them
+        too small by a tenth where there are few; or the scatter of the means that leave out one
+        exposure each, which knows of the clipping and of the weights.
 
     Returns
     -------
     BackgroundModel
-        MEANCLIP (3 sigma, 3 passes) of each bin; variance: the squared error of that mean from the
-        scatter of the exposures (NaN for a single one). Bins without any contributor get the median
-        of the other bins of the detector, mask plane NO_DATA and variance NaN.
+        MEANCLIP (3 sigma, 3 passes) of each bin; variance: the squared error of that mean (NaN for
+        a single exposure); counts: exposures that clipping left. Bins without any contributor get
+        the median of the other bins of the detector, mask plane NO_DATA and variance NaN.
 
     Raises
     ------
@@ -87,7 +100,41 @@ def average_sky_bins(
         There is no exposure, or no bin of any is good.
     ShapeError
         An exposure differs in box, shape or curve from the first; the message names it.
+    OptionError
+        Both kinds of weights are asked for, or errors of an unknown kind.
     """
+    if errors not in FRAME_ERRORS:
+        raise OptionError(f"errors: got {errors!r}, must be one of {', '.join(FRAME_ERRORS)}")
+    if inverse_variance and weights is not None:
+        raise OptionError("weights: got some, must be None with inverse_variance")
+    _check_alike(models)
+    no_data = DEFAULT_PLANES.bitmask("NO_DATA")
+    options = StatsOptions(no_data_bits=no_data, weighted=inverse_variance or None)
+    if inverse_variance:
+        bins: list[Any] = [model.statistics for model in models]
+    else:
+        bins = [np.ascontiguousarray(model.values) for model in models]
+    result = stack(bins, "MEANCLIP", options, weights)
+    values = result.image.astype(np.float32)
+    good = np.isfinite(values)
+    if not good.any():
+        raise NoDataError(f"sky frame: no bin of any of {len(models)} exposures is good")
+    values[~good] = np.median(values[good].astype(np.float64))
+    words = np.where(good, 0, no_data).astype(np.int32)
+    variances = result.variance
+    if errors == "jackknife":
+        variances = _jackknife(models, options, weights)
+    return replace(
+        models[0],
+        values=values,
+        variances=np.where(good, variances, np.nan).astype(np.float32),
+        mask=Mask(words, None),
+        counts=(result.n_point - result.n_clipped).astype(np.uint32),
+    )
+
+
+def _check_alike(models: Sequence[BackgroundModel]) -> None:
+    """Refuse bins that cannot be averaged."""
     if not models:
         raise NoDataError("sky frame: got no exposures, must be at least one")
     first = models[0]
@@ -99,21 +146,35 @@ def average_sky_bins(
         ):
             if ours != theirs:
                 raise ShapeError(f"sky frame: {name} of exposure {k} is {ours}, not {theirs}")
-    no_data = DEFAULT_PLANES.bitmask("NO_DATA")
-    result = stack(
-        [np.ascontiguousarray(model.values) for model in models],
-        "MEANCLIP",
-        StatsOptions(no_data_bits=no_data),
-        weights,
-    )
-    values = result.image.astype(np.float32)
-    good = np.isfinite(values)
-    if not good.any():
-        raise NoDataError(f"sky frame: no bin of any of {len(models)} exposures is good")
-    values[~good] = np.median(values[good].astype(np.float64))
-    words = np.where(good, 0, no_data).astype(np.int32)
-    variances = result.variance.astype(np.float32)
-    return replace(first, values=values, variances=variances, mask=Mask(words, None))
+
+
+def _jackknife(
+    models: Sequence[BackgroundModel], options: StatsOptions, weights: ArrayLike | None
+) -> NDArray[np.float64]:
+    """Squared errors of clipped means from the means that leave out one exposure each."""
+    weight = np.ones(len(models)) if weights is None else np.asarray(weights, np.float64)
+    values = [model.values.astype(np.float64) for model in models]
+    bins: list[Any] = list(values)
+    if options.weighted:
+        bins = [
+            MaskedImage.from_arrays(v, None, m.variances)
+            for v, m in zip(values, models, strict=True)
+        ]
+    means = np.full((len(models), *values[0].shape), np.nan)
+    for k in range(len(models) if len(models) > 1 else 0):
+        left = None if weights is None else np.delete(weight, k)
+        if left is not None and not left.any():
+            continue
+        mean = stack(bins[:k] + bins[k + 1 :], "MEANCLIP", options, left).image
+        counts = np.isfinite(values[k]) & (weight[k] > 0)
+        if options.weighted:
+            counts &= np.isfinite(models[k].variances) & (models[k].variances > 0)
+        means[k] = np.where(counts, mean, np.nan)
+    n = np.isfinite(means).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        middle = np.nansum(means, axis=0) / n
+        squares = np.nansum((means - middle) ** 2, axis=0)
+        return np.asarray(np.where(n > 1, (n - 1) / n * squares, np.nan))
 
 
 def background_to_exposure(statistics: MaskedImage, box: Box, algorithm: str) -> Exposure:

@@ -55,7 +55,7 @@ from deepcoadd.cli._terminal import Terminal
 from deepcoadd.cli._toml import to_toml
 from deepcoadd.errors import DeepcoaddError, NoDataError, OptionError
 from deepcoadd.exposure import Exposure
-from deepcoadd.image import MaskedImage
+from deepcoadd.image import Image, MaskedImage
 from deepcoadd.io import read, write
 from deepcoadd.io._folder import atomic_folder, check_folder
 
@@ -226,7 +226,8 @@ def build(
         nonlocal builder
         detectors, grid = read_detectors(visit, run.config)
         if builder is None:
-            builder = SkyFrameBuilder(grid, run.config.sky, run.config.weighting)
+            config = run.config
+            builder = SkyFrameBuilder(grid, config.sky, config.weighting, config.errors)
         sky = builder.add_visit(detectors)
         points.append((visit.visit, sky.level))
 
@@ -238,7 +239,8 @@ def build(
         for name, frame in frames.items():
             held = background_to_exposure(frame.statistics, frame.box, frame.options.algorithm)
             cards = {**held.info.metadata, "DETECTOR": name, "NVISITS": done}
-            write(folder / f"sky-{name}.fits", held.with_info(metadata=cards))
+            counts = {} if frame.counts is None else {"NIMAGE": Image(frame.counts)}
+            write(folder / f"sky-{name}.fits", held.with_info(metadata=cards), extra_images=counts)
     facts = {
         "visits": f"{done} used, {len(run.visits) - done} left out",
         "sky levels": f"{number(min(builder.levels))} to {number(max(builder.levels))}",

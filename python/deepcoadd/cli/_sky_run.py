@@ -51,7 +51,10 @@ class SkyFrameConfig:
     min_fraction : float
         Share of its pixels that a superpixel must hold.
     weighting : str
-        Weight of a visit in the frames: none, level or square (of its sky level).
+        Weight of a visit in the frames: none, level or square (of its sky level), or variance
+        (one over the squared error of each bin).
+    errors : str
+        Errors of the frames: scatter (of the visits), or jackknife (of means without one visit).
     subtract : str
         What apply takes out: frame (its share of the sky), or all (the large-scale sky, too).
     mask_objects : bool
@@ -68,6 +71,7 @@ class SkyFrameConfig:
     superpixel: float = 1024.0
     min_fraction: float = 0.1
     weighting: str = "level"
+    errors: str = "scatter"
     subtract: str = "frame"
     mask_objects: bool = True
     sky: SkyOptions = field(default_factory=SkyOptions)
@@ -76,7 +80,8 @@ class SkyFrameConfig:
 
     def __post_init__(self) -> None:
         for name, allowed in (
-            ("weighting", ("none", "level", "square")),
+            ("weighting", ("none", "level", "square", "variance")),
+            ("errors", ("scatter", "jackknife")),
             ("subtract", ("frame", "all")),
         ):
             if getattr(self, name) not in allowed:
