@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from deepcoadd import Box
 from deepcoadd.background import BackgroundModel, SkyFrameBuilder, SkyOptions, average_sky_bins
