@@ -35,6 +35,7 @@ class Arena:
         self._block = np.empty(max(0, size) + _ALIGNMENT, np.uint8)
         self._first = -self._block.ctypes.data % _ALIGNMENT
         self._used = self._first
+        self._lock = threading.Lock()
 
     def clear(self) -> None:
         """Start again: arrays handed out before will be overwritten."""
@@ -43,12 +44,13 @@ class Arena:
     def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """Array of any content; of this memory as long as there is room."""
         n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
-        stop = self._used + n_bytes
+        with self._lock:  # several threads may read into one arena
+            start, stop = self._used, self._used + n_bytes
+            if stop <= self._block.size:
+                self._used = stop + -(stop - self._first) % _ALIGNMENT
         if stop > self._block.size:
             return np.empty(shape, dtype)
-        part = self._block[self._used : stop].view(dtype).reshape(shape)
-        self._used = stop + -(stop - self._first) % _ALIGNMENT
-        return part
+        return self._block[start:stop].view(dtype).reshape(shape)
 
 
 class _Lending(threading.local):

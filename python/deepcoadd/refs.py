@@ -142,6 +142,7 @@ class ExposureRef(HandleNames):
     """
 
     in_memory = True
+    thread_safe = True
 
     def __init__(self, exposure: Exposure, data_id: Mapping[str, Any] | None = None) -> None:
         self.exposure = exposure

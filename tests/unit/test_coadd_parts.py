@@ -201,7 +201,7 @@ def test_large_planes_are_weighed_in_blocks_whatever_the_budget(
     monkeypatch: pytest.MonkeyPatch, max_memory: int
 ) -> None:
     one = plane(9, (40, 30))
-    monkeypatch.setattr("deepcoadd.coadd._prepare.WHOLE", 100)
+    monkeypatch.setattr("deepcoadd.coadd._weighing.WHOLE", 100)
     called = []
     in_blocks = quality.measure_in_blocks
 
@@ -209,7 +209,7 @@ def test_large_planes_are_weighed_in_blocks_whatever_the_budget(
         called.append(1)
         return in_blocks(*args)
 
-    monkeypatch.setattr("deepcoadd.coadd._prepare.measure_in_blocks", spy)
+    monkeypatch.setattr("deepcoadd.coadd._weighing.measure_in_blocks", spy)
     options = AssembleOptions(unit=None, interpolate=None, max_memory=max_memory)
     result = assemble([one, one], options=options)
     assert len(called) == 2

@@ -19,12 +19,14 @@ from astropy.wcs import WCS
 from deepcoadd._buffers import Arena, lent
 from deepcoadd.coadd._alternate import AlternateMask, with_alternate
 from deepcoadd.coadd._bright_objects import BrightObject, mask_bright_objects, read_bright_objects
+from deepcoadd.coadd._input import CoaddInput
 from deepcoadd.coadd._maps import MapMaker
 from deepcoadd.coadd._options import AssembleOptions
 from deepcoadd.coadd._prepare import CoaddPlan, Progress, prepare
 from deepcoadd.coadd._result import CoaddResult
 from deepcoadd.coadd._rules import flag_inexact_psf
 from deepcoadd.coadd._stack import TileWork, rows_of, stack_tile
+from deepcoadd.coadd._threads import in_turn, n_workers
 from deepcoadd.coadd._tiles import BYTES_PER_SAMPLE, prefetched, strips
 from deepcoadd.errors import NoDataError, OptionError
 from deepcoadd.exposure import Exposure
@@ -224,12 +226,13 @@ def _reader(plan: CoaddPlan, tiles: list[Box]) -> Callable[[Box], list[MaskedIma
         return lambda tile: read_tile(plan, tile)
     n_pixels = from_files * max(tile.area for tile in tiles)
     arenas = itertools.cycle([Arena(n_pixels * BYTES_PER_SAMPLE) for _ in range(2)])
+    safe = all(one.thread_safe for one in plan.inputs)
+    workers = n_workers(from_files) if safe else 1
 
     def read(tile: Box) -> list[MaskedImage | None]:
         arena = next(arenas)
         arena.clear()
-        with lent(arena):
-            return read_tile(plan, tile)
+        return read_tile(plan, tile, arena, workers)
 
     return read
 
@@ -243,21 +246,28 @@ def _combined(step: TileStep, work: TileWork) -> StackDiagnostics:
         raise
 
 
-def read_tile(plan: CoaddPlan, tile: Box) -> list[MaskedImage | None]:
-    """Pixels of a tile for each input, None for those that lie elsewhere."""
-    tiles: list[MaskedImage | None] = []
-    for one, alternate in zip(plan.inputs, plan.alternate_masks, strict=True):
+def read_tile(
+    plan: CoaddPlan, tile: Box, arena: Arena | None = None, workers: int = 1
+) -> list[MaskedImage | None]:
+    """Pixels of a tile for each input, None for those that lie elsewhere.
+
+    Files are read into `arena`, several at a time with more `workers` than one.
+    """
+
+    def read(chosen: tuple[CoaddInput, AlternateMask | None]) -> MaskedImage | None:
+        one, alternate = chosen
         if not alternate and not one.box().overlaps(tile):
-            tiles.append(None)
-            continue
+            return None
         try:
-            pixels = one.view(tile)
+            with lent(arena):
+                pixels = one.view(tile)
         except Exception as error:
             raise NoDataError(f"{one.name}: reading {tile} failed: {error}") from error
         if alternate:
-            pixels = with_alternate(pixels, alternate, plan.box, bad_bits=plan.rules.bad)
-        tiles.append(pixels)
-    return tiles
+            return with_alternate(pixels, alternate, plan.box, bad_bits=plan.rules.bad)
+        return pixels
+
+    return list(in_turn(zip(plan.inputs, plan.alternate_masks, strict=True), read, workers))
 
 
 class Finisher:

@@ -86,6 +86,13 @@ class CoaddInput(HandleNames):
             return True
         return in_memory(self.ref) and self.calibration is None and self.scaler is None
 
+    @property
+    def thread_safe(self) -> bool:
+        """Whether several threads may read it, and others like it, at a time."""
+        # What users bring to change or to read pixels may not know of threads.
+        known = self.kept is not None or bool(getattr(self.ref, "thread_safe", False))
+        return known and self.scaler is None
+
     def read(self, box: Box | None = None) -> MaskedImage:
         """Pixels of `box`, a copy; those outside of the input are NaN, NO_DATA, variance inf."""
         return self.view(self.box() if box is None else box).copy()

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from astropy.wcs import WCS
 
 from deepcoadd.coadd._alternate import AlternateMask, united
@@ -17,35 +16,24 @@ from deepcoadd.coadd._grid import grid_shift
 from deepcoadd.coadd._input import CoaddInput
 from deepcoadd.coadd._metadata import coadd_info
 from deepcoadd.coadd._options import AssembleOptions
-from deepcoadd.coadd._quality import (
-    WHOLE,
-    Quality,
-    measure,
-    measure_in_blocks,
-    measure_weighed,
-)
+from deepcoadd.coadd._quality import Quality
 from deepcoadd.coadd._result import InputRecord, SkippedInput
 from deepcoadd.coadd._rules import MaskRules, mask_rules
-from deepcoadd.coadd._tiles import BYTES_PER_SAMPLE, prefetched
 from deepcoadd.coadd._units import calibration_to
-from deepcoadd.errors import DeepcoaddError, NoWorkError, OptionError, ShapeError
+from deepcoadd.coadd._weighing import UNREADABLE, WeighJob, weighed
+from deepcoadd.errors import NoWorkError, OptionError, ShapeError
 from deepcoadd.exposure import ExposureInfo
 from deepcoadd.geometry import Box
-from deepcoadd.image import MaskedImage
-from deepcoadd.refs import WarpRef, Weighed, as_refs, in_memory, name_of
+from deepcoadd.refs import WarpRef, as_refs, name_of
 from deepcoadd.statistics import StatsOptions
 
-__all__ = ["UNREADABLE", "CoaddPlan", "Progress", "prepare"]
+__all__ = ["CoaddPlan", "Progress", "prepare"]
 
 _log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int, str], None]
 """Called with (units done, units in all, what is being done)."""
 
-UNREADABLE = (OSError, EOFError, LookupError, ValueError, DeepcoaddError)
-"""What a reader may raise about one bad file; everything else is a defect and goes up."""
-
-_PROBE_ROWS = 64
 _MOST_EMPTY = 16
 """A hull this many times larger than its inputs is more likely a wrong header than a mosaic."""
 
@@ -204,10 +192,12 @@ class _Chooser:
         stats = StatsOptions(
             sigma_clip=self.options.sigma_clip, n_iter=self.options.n_iter, bad_bits=rules.bad
         )
-        held = self._fits_in_memory()
         total = len(self._used)
-        jobs = [(i, replace(one, planes=rules.planes)) for i, one in self._used.items()]
-        measured = self._measured(jobs, given, (stats, rules), held)
+        jobs = [
+            WeighJob(i, replace(one, planes=rules.planes), self._overlap(one), given[i] is not None)
+            for i, one in self._used.items()
+        ]
+        measured = weighed(jobs, stats, rules, self.options.max_memory)
         for done, (index, one, found) in enumerate(measured):
             if progress is not None:
                 progress(done + 1, total, "weighing")
@@ -224,70 +214,8 @@ class _Chooser:
             self._used[index] = one
             self._records[index] = _record(index, one, self._overlap(one), found, weight)
 
-    def _measured(
-        self,
-        jobs: list[tuple[int, CoaddInput]],
-        given: list[float | None],
-        how: tuple[StatsOptions, MaskRules],
-        held: bool,
-    ) -> Any:
-        """Each input with its quality (or the exception that reading it raised)."""
-        stats, rules = how
-        bad_planes = rules.planes.names_of(rules.bad)
-
-        def read(job: tuple[int, CoaddInput]) -> Any:
-            index, one = job
-            overlap = self._overlap(one)
-            try:
-                weighed = given[index] is not None and _probe_is_good(one, overlap)
-                if weighed and not held:
-                    return one, _NOT_MEASURED
-                if not self._reads_whole(overlap):
-                    return one, None
-                found = None if held or weighed else one.weigh(overlap, bad_planes)
-                if found is not None:
-                    return one, found
-                pixels = one.view(overlap)
-            except UNREADABLE as error:
-                return one, error
-            kept = replace(one, kept=pixels) if held else one
-            return kept, _NOT_MEASURED if weighed else pixels
-
-        ahead = any(not one.in_memory for _, one in jobs)
-        for (index, _), (one, found) in prefetched(jobs, read, ahead=ahead):
-            if isinstance(found, MaskedImage):
-                yield index, one, measure(found, stats)
-                continue
-            if isinstance(found, Weighed):
-                found = measure_weighed(found, stats)
-            if found is None:
-                try:
-                    yield index, one, self._measure_large(one, stats)
-                except UNREADABLE as error:
-                    yield index, one, error
-            else:
-                yield index, one, found
-
-    def _measure_large(self, one: CoaddInput, stats: StatsOptions) -> Quality:
-        """Quality of an input whose three planes do not fit into the budget."""
-        overlap = self._overlap(one)
-        if overlap.area > WHOLE:
-            return measure_in_blocks(one.view, overlap, stats)
-        return measure(one.view(overlap), stats)
-
     def _overlap(self, one: CoaddInput) -> Box:
         return one.box() if self.box is None else one.box() & self.box
-
-    def _reads_whole(self, overlap: Box) -> bool:
-        """Whether two inputs as large as this one fit into the budget."""
-        return overlap.area <= WHOLE and (
-            2 * BYTES_PER_SAMPLE * overlap.area <= self.options.max_memory
-        )
-
-    def _fits_in_memory(self) -> bool:
-        """Whether all inputs that must be read can be kept, so that each is read once."""
-        size = sum(self._overlap(i).area for i in self._used.values() if not in_memory(i.ref))
-        return 0 < 2 * BYTES_PER_SAMPLE * size <= self.options.max_memory
 
     def _hull(self, used: Sequence[CoaddInput]) -> Box:
         """Box of all inputs used; refused when it is large and next to all of it empty."""
@@ -319,22 +247,6 @@ class _Chooser:
             options=self.options,
             alternate_masks=chosen,
         )
-
-
-_NOT_MEASURED = Quality(n_finite=-1, n_good=-1, mean_variance=math.nan, estimated=False)
-
-
-def _probe_is_good(one: CoaddInput, box: Box) -> bool:
-    """Whether the middle rows show finite pixels and some variance.
-
-    An input whose weight is given needs no more; only if they do not is all of it looked at.
-    """
-    middle = (box.y.start + box.y.stop - min(_PROBE_ROWS, box.y.size)) // 2
-    rows = Box.from_shape((_PROBE_ROWS, box.x.size), start=(middle, box.x.start)) & box
-    pixels = one.view(rows)
-    return bool(np.isfinite(pixels.image.array).any()) and not bool(
-        np.isnan(pixels.variance.array).all()
-    )
 
 
 def _unusable(found: Quality, weight: float | None) -> str | None:

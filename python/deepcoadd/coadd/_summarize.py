@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 
-from deepcoadd.coadd._prepare import UNREADABLE
+from deepcoadd.coadd._weighing import UNREADABLE
 from deepcoadd.errors import DeepcoaddError
 from deepcoadd.exposure import ExposureInfo
 from deepcoadd.geometry import Box

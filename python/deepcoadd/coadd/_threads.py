@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import TypeVar
 
 from deepcoadd import _core
@@ -29,6 +31,8 @@ def in_turn(jobs: Iterable[Job], work: Callable[[Job], Result], workers: int) ->
 
     The jobs are taken in the caller's thread, a few ahead of the results; with one worker, one
     after the other, and the work is done there, too. An exception is raised when its job comes up.
+    The threads never keep the process alive, and nothing waits for them when the caller is
+    interrupted or stops early.
 
     Parameters
     ----------
@@ -42,11 +46,38 @@ def in_turn(jobs: Iterable[Job], work: Callable[[Job], Result], workers: int) ->
     if workers <= 1:
         yield from map(work, jobs)
         return
-    with ThreadPoolExecutor(workers, thread_name_prefix="deepcoadd") as pool:
+    to_do: queue.SimpleQueue[tuple[Future[Result], Job] | None] = queue.SimpleQueue()
+    stopped = threading.Event()
+
+    def serve() -> None:
+        while (item := to_do.get()) is not None and not stopped.is_set():
+            future, job = item
+            try:
+                future.set_result(work(job))
+            except BaseException as error:  # handed to the caller's thread, which raises it
+                future.set_exception(error)
+
+    threads = [
+        threading.Thread(target=serve, name=f"deepcoadd_{k}", daemon=True) for k in range(workers)
+    ]
+    for thread in threads:
+        thread.start()
+    waits = True
+    try:
         waiting: deque[Future[Result]] = deque()
         for job in jobs:
-            waiting.append(pool.submit(work, job))
+            waiting.append(Future())
+            to_do.put((waiting[-1], job))
             if len(waiting) > workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    except (KeyboardInterrupt, GeneratorExit):
+        waits = False
+        raise
+    finally:
+        stopped.set()
+        for _ in threads:
+            to_do.put(None)
+        for thread in threads if waits else ():
+            thread.join()

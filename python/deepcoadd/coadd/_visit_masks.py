@@ -10,9 +10,9 @@ from dataclasses import replace
 from deepcoadd._core.mask import count_set
 from deepcoadd.coadd._grid import grid_shift
 from deepcoadd.coadd._input import CoaddInput
-from deepcoadd.coadd._prepare import UNREADABLE
 from deepcoadd.coadd._safe_clip_options import SafeClipOptions
 from deepcoadd.coadd._tiles import prefetched, strips
+from deepcoadd.coadd._weighing import UNREADABLE
 from deepcoadd.detection import detect
 from deepcoadd.errors import DeepcoaddError, NoDataError
 from deepcoadd.exposure import Exposure

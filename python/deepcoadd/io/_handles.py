@@ -47,8 +47,11 @@ class FitsRef:
 
     Notes
     -----
-    Safe to use from several threads. All references of a process share at most 128 open files.
+    Safe to use from several threads (`thread_safe`). All references of a process share at most 128
+    open files.
     """
+
+    thread_safe = True
 
     def __init__(self, path: PathLike, options: ReadOptions | None = None) -> None:
         self._name = os.fspath(path)
@@ -118,7 +121,7 @@ class FitsRef:
             return self.read(box)
 
     def weigh(self, box: Box, bad_planes: Sequence[str]) -> Weighed | None:
-        """Mask, variance and counts of `box`, without keeping its image.
+        """Mask, variance and counts of `box`, without keeping its image; arrays as of `view`.
 
         Returns
         -------
@@ -127,7 +130,8 @@ class FitsRef:
         """
         if isinstance(self._plan, Exposure):
             return None
-        return self._plan.weigh(self._pool, box, bad_planes)
+        with taken():
+            return self._plan.weigh(self._pool, box, bad_planes)
 
     def close(self) -> None:
         """Close the file, unless another reference uses it; reading opens it again."""
