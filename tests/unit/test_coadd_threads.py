@@ -52,11 +52,12 @@ def test_an_error_is_raised_when_its_job_comes_up(workers: int) -> None:
             raise ValueError("four")
         return k
 
+    before = set(threading.enumerate())
     seen: list[int] = []
     with pytest.raises(ValueError, match="four"):
         seen.extend(in_turn(range(9), work, workers))
     assert seen == [0, 1, 2, 3]
-    assert not [t for t in threading.enumerate() if t.name.startswith("deepcoadd_")]
+    assert set(threading.enumerate()) <= before
 
 
 def test_few_jobs_are_taken_ahead() -> None:
@@ -81,12 +82,13 @@ def test_nothing_waits_for_work_that_hangs_when_the_caller_stops() -> None:
             release.wait(50)
         return k
 
+    before = set(threading.enumerate())
     results = in_turn(range(3), work, 2)
     assert next(results) == 0
     started = time.perf_counter()
     results.close()  # type: ignore[attr-defined]
     assert time.perf_counter() - started < 10
-    left = [t for t in threading.enumerate() if t.name.startswith("deepcoadd_")]
+    left = set(threading.enumerate()) - before
     assert left
     assert all(t.daemon for t in left)
     release.set()
