@@ -79,7 +79,7 @@ def test_scatter_knows_nothing_of_the_clipping_and_the_jackknife_does() -> None:
     honest = float(np.mean(average_sky_bins(models, errors="jackknife").variances)) / true
     # 30000 bins know a variance to 0.8 %; the scatter of 10 clipped samples is 0.8 of it.
     assert scatter == pytest.approx(0.803, abs=0.035)
-    assert honest > 0.96
+    assert 1.0 < honest < 1.5
 
 
 def test_counts_are_what_clipping_left() -> None:

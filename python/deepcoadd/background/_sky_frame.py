@@ -85,7 +85,7 @@ def average_sky_bins(
     errors : {"scatter", "jackknife"}
         Where the errors come from: the scatter of the samples that clipping left, which makes them
         too small by a tenth where there are few; or the scatter of the means that leave out one
-        exposure each, which knows of the clipping and of the weights.
+        exposure each, which knows of the clipping and of the weights and is rather too large.
 
     Returns
     -------
