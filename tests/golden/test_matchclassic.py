@@ -53,6 +53,7 @@ def options_of(config: dict[str, Any]) -> ClassicMatchOptions:
         weighting=config["approxWeighting"],
         stdev_floor=config["gridStdevEpsilon"],
         cost_model="classic",
+        edge="quadratic",
     )
 
 

@@ -13,6 +13,7 @@ import pytest
 from deepcoadd.background import ClassicMatchOptions, GlobalMatchOptions
 from deepcoadd.cli._app import app
 from deepcoadd.cli._config import coadd_config
+from deepcoadd.cli._match_config import MatchRunOptions
 from deepcoadd.cli._settings import keys, read_toml, updated
 from deepcoadd.cli._sky_run import SkyFrameConfig
 from deepcoadd.cli._terminal import Terminal
@@ -70,6 +71,7 @@ def test_settings_named_in_the_documentation_exist() -> None:
     known |= {f"visit_clip.{key}" for key in keys(VisitClipOptions, without=["assemble"])}
     known |= {f"select.{key}" for key in keys(SelectOptions)} | set(keys(SkyFrameConfig))
     known |= set(keys(GlobalMatchOptions)) | set(keys(ClassicMatchOptions))
+    known |= set(keys(MatchRunOptions)) | {f"match.{key}" for key in keys(GlobalMatchOptions)}
     for name in re.findall(r"`?-c (\w+(?:\.\w+)*)=", text):
         scene = name.split(".")[0] in PRESETS["clean"].__dataclass_fields__
         assert name in known or scene, name

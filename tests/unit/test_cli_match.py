@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 
 from deepcoadd import Exposure, MaskedImage
@@ -180,4 +181,55 @@ def test_a_coadd_of_matched_inputs(
     made, _ = exposures()
     refs = match_backgrounds(made).matched()
     want = np.mean([ref.read().image.array for ref in refs], axis=0)
-    np.testing.assert_allclose(read(out).image.array, want, atol=1e-3)
+    coadd = read(out)
+    np.testing.assert_allclose(coadd.image.array, want, atol=1e-3)
+    for k, ref in enumerate(refs, 1):
+        assert coadd.info.metadata[f"CTEXP_SDQA1_{k}"] == pytest.approx(ref.result.ratio)
+        assert coadd.info.metadata[f"CTEXP_SDQA2_{k}"] == pytest.approx(ref.result.fit_rms)
+
+
+def noisier(path: str) -> None:
+    """Make the pixels of a file noisier than its variances say."""
+    exposure = read(path)
+    exposure.image.array[:] += np.random.default_rng(6).normal(0, 25, SHAPE).astype(np.float32)
+    write(path, exposure, overwrite=True)
+
+
+def test_matches_that_are_not_good_enough(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noisier(files[2])
+    out = tmp_path / "out"
+    settings = ["-c", "bin_size=40", "-c", "accept.max_ratio=2", "-c", "add_variance=true"]
+    assert match(*files, "-o", str(out), "--reference", files[0], *settings) == 0
+    assert "mean square over variance is" in capsys.readouterr().out
+    assert not (out / "warp-2.fits").exists()
+    table = Table.read(out / "matches.csv", format="ascii.csv")
+    assert list(table["status"]) == ["reference", "ok", "failed", "ok"]
+    rms = table["fit_rms"][1]
+    np.testing.assert_allclose(read(out / "warp-1.fits").variance.array, 25 + rms**2, rtol=1e-6)
+    with fits.open(out / "warp-1.fits") as hdus:
+        assert hdus[0].header["DEEPCOADD MATCH_RMS"] == pytest.approx(rms)
+        assert hdus[0].header["DEEPCOADD MATCH_RATIO"] == pytest.approx(1, abs=0.1)
+    nothing = [*files, "-o", str(tmp_path / "no"), "-c", "accept.max_rms=1e-9", "-c", "order=0"]
+    assert match(*nothing) == 1
+    assert "no exposure is matched well enough" in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_coadd_skips_what_does_not_match(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x = np.arange(SHAPE[1])
+    exposure = read(files[3])
+    exposure.image.array[:] += 4 * np.sin(x / 15).astype(np.float32)
+    write(files[3], exposure, overwrite=True)
+    arguments = ["coadd", *files, "-o", str(tmp_path / "coadd.fits"), "--method", "mean"]
+    arguments += ["--unit", "none", "--match-backgrounds", "-c", "match.order=1"]
+    assert run([*arguments, "-c", "accept.max_ratio=3"]) == 0
+    text = capsys.readouterr().out
+    assert "background not matched: mean square over variance" in text
+    assert "inputs used 3 " in " ".join(text.split())
+    refused = ["coadd", *files, "-o", str(tmp_path / "b.fits"), "-c", "accept.max_ratio=3"]
+    assert run(refused) == 2
+    assert "accept: is of no use without --match-backgrounds" in capsys.readouterr().err

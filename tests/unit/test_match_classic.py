@@ -12,6 +12,7 @@ import pytest
 
 from deepcoadd import Box, MaskedImage
 from deepcoadd.background import (
+    TASK_MATCH,
     UNMATCHED,
     ClassicMatchOptions,
     MatchedRef,
@@ -181,6 +182,42 @@ def test_a_cubic_is_recovered() -> None:
     assert np.abs(model.image().array - offset).max() < 0.08
 
 
+@pytest.mark.parametrize(("bin_size", "bias"), [(100, 0.17), (64, 0.061), (32, 0.017)])
+def test_means_over_bins_have_no_bias(bin_size: int, bias: float) -> None:
+    """A cubic of rms 20 in each term: the error of values at bin centres, and none of means."""
+    y, x = (np.arange(600) / 600 - 0.5 for _ in range(2))
+    c = np.random.default_rng(7).normal(0, 20, (4, 4))
+    offset = sum(c[j, i] * y[:, None] ** j * x**i for j in range(4) for i in range(4 - j))
+    ref = MaskedImage.from_arrays(offset, None, 1.0)
+    sci = MaskedImage.from_arrays(np.zeros(SHAPE), None, 1.0)
+    worst = []
+    for bin_averaged in (False, True):
+        how = replace(POLYNOMIAL, bin_size=bin_size, order=3, bin_averaged=bin_averaged)
+        model = match_to_reference(ref, sci, how).model
+        assert model is not None
+        worst.append(float(np.abs(model.image().array - offset).max()))
+    # The bias goes with the coefficients drawn: within a factor of 3 of those of the documents.
+    assert bias / 3 < worst[0] < 3 * bias
+    # Two roundings of a float32 of 20 to 40.
+    assert worst[1] < 8e-6
+
+
+def test_variances_of_bins_are_inflated_and_the_model_is_not() -> None:
+    pair = images()
+    for how in (replace(POLYNOMIAL, bin_size=100, order=3), replace(SPLINE, bin_size=100)):
+        plain = match_to_reference(pair["A"], pair["B"], how)
+        more = match_to_reference(pair["A"], pair["B"], replace(how, variance_inflation=4.0))
+        assert plain.model is not None
+        assert more.model is not None
+        ours, theirs = (m.model.image().array for m in (more, plain) if m.model is not None)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+        assert more.model_variance == pytest.approx(4 * plain.model_variance, rel=1e-6)  # type: ignore[operator]
+        assert more.bin_variance == pytest.approx(4 * plain.bin_variance, rel=1e-12)  # type: ignore[operator]
+        assert more.relative_rms == pytest.approx(plain.relative_rms / 2, rel=1e-5)
+        # Bins of 100 x 100 pixels of which each has variance 2.
+        assert plain.bin_variance == pytest.approx(2e-4, rel=0.05)
+
+
 def test_an_image_matches_itself() -> None:
     one = sky(50, 1)
     for options in (SPLINE, replace(POLYNOMIAL, bin_size=128, order=4), ClassicMatchOptions()):
@@ -298,9 +335,12 @@ def test_the_accuracy_on_a_curved_offset() -> None:
     ref, sci, offset, usable = synthetic_pair()
     errors = {}
     for name, options in {
-        "classic": ClassicMatchOptions(statistic="MEAN", n_iter=2),
-        "128": ClassicMatchOptions(statistic="MEAN", n_iter=2, bin_size=128),
+        "classic": TASK_MATCH,
+        "128": replace(TASK_MATCH, bin_size=128),
+        "linear": ClassicMatchOptions(bin_size=64),
+        "quadratic": ClassicMatchOptions(bin_size=64, edge="quadratic"),
         "polynomial": ClassicMatchOptions(use_polynomial=True, bin_size=64),
+        "averaged": ClassicMatchOptions(use_polynomial=True, bin_size=64, bin_averaged=True),
     }.items():
         found = match_to_reference(ref, sci, options)
         assert found.model is not None
@@ -311,6 +351,8 @@ def test_the_accuracy_on_a_curved_offset() -> None:
     assert errors["128"][0] == pytest.approx(0.266, abs=1e-3)
     assert errors["128"][1] == pytest.approx(61.09650, rel=1e-7)
     assert errors["polynomial"][0] <= 0.09
+    assert errors["averaged"][0] <= 0.07
+    assert errors["linear"][0] < errors["quadratic"][0]
     assert errors["polynomial"][1] == pytest.approx(61.0005 * 1.0005, rel=2e-4)
 
 

@@ -64,6 +64,27 @@ def levels_of(values: Any, has: Any, variance: float = 1.0) -> CellLevels:
     return CellLevels(GRID, np.where(has, values, np.nan), np.where(has, variance, np.nan))
 
 
+def test_scene_and_shares_of_chi_square() -> None:
+    n = 5
+    truth, _ = plane(1, 3, n)
+    rng = np.random.default_rng(4)
+    scene = rng.normal(0, 100, GRID.shape)
+    has = layout(n)
+    has[:, 0, 0] = False
+    noise = rng.normal(0, 1, (n, *GRID.shape))
+    levels = levels_of(truth + scene + noise, has)
+    fit = fit_levels(levels, GlobalMatchOptions(order=1, reference=2, gauge="reference"))
+    # The scene has the background of the reference; each cell knows it to its own noise.
+    left = fit.scene - scene - truth[2]
+    assert np.isnan(fit.scene).tolist() == (~has.any(axis=0)).tolist()
+    assert np.nanstd(left) < 1.2 * np.sqrt(np.mean(1 / has.sum(axis=0)[has.any(axis=0)]))
+    for shares, shape in ((fit.chi2_of(), (n,)), (fit.chi2_of(cells=True), GRID.shape)):
+        assert shares.shape == shape
+        assert shares.sum() == pytest.approx(fit.chi2, rel=1e-12)
+    wide = fit_levels(replace(levels, variances=4 * levels.variances), GlobalMatchOptions(order=1))
+    assert wide.chi2 == pytest.approx(fit.chi2 / 4, rel=1e-6)
+
+
 @pytest.mark.parametrize("order", [0, 1, 3])
 def test_polynomials_are_recovered_exactly(order: int) -> None:
     n = 6

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from deepcoadd import Exposure, MaskedImage
+from deepcoadd.background import TASK_MATCH
 
 pytest.importorskip("lsst.pipe.base", reason="needs the lsst extra")
 
@@ -135,6 +136,21 @@ def test_one_that_cannot_be_matched_does_not_end_the_run() -> None:
     assert [info.isReference for info in infos] == [True, False, False, False]
     for info in (infos[1], infos[3]):
         assert all(getattr(info, name) is None for name in PARTS)
+
+
+def test_one_that_cannot_be_matched_can_end_the_run() -> None:
+    inputs = exposures()
+    inputs[1].image.array[:] = np.nan
+    with pytest.raises(ValueError, match="nothing to match"):
+        task_of(raiseOnError=True).run(inputs, "warp", refExpDataRef=inputs[0])
+
+
+def test_options_beyond_the_documented_ones() -> None:
+    config = MatchBackgroundsConfig()
+    assert config.to_options() == TASK_MATCH
+    config.edge, config.binAveraged, config.varianceInflation = "linear", True, 2.0
+    options = config.to_options()
+    assert (options.edge, options.bin_averaged, options.variance_inflation) == ("linear", True, 2.0)
 
 
 def test_match_one_pair_in_place() -> None:

@@ -14,6 +14,12 @@ from deepcoadd.background._least_squares import (
 )
 from deepcoadd.background._list import BackgroundItem, BackgroundList
 from deepcoadd.background._match import MATCH_MODES, BackgroundMatch, match_backgrounds
+from deepcoadd.background._match_accept import (
+    AcceptOptions,
+    accept_match,
+    match_cards,
+    matched_weight,
+)
 from deepcoadd.background._match_cells import CellGrid, CellLevels, measure_levels
 from deepcoadd.background._match_classic import ClassicModel, match_to_reference
 from deepcoadd.background._match_global import GlobalFit, fit_levels, match_globally, shared_box
@@ -72,6 +78,7 @@ __all__ = [
     "TASK_SKY",
     "UNDERSAMPLE_STYLES",
     "UNMATCHED",
+    "AcceptOptions",
     "AffineTransform",
     "BackgroundItem",
     "BackgroundList",
@@ -101,6 +108,7 @@ __all__ = [
     "TractMatchOptions",
     "TractModel",
     "VisitSky",
+    "accept_match",
     "apply_match",
     "average_sky_bins",
     "background_to_exposure",
@@ -116,9 +124,11 @@ __all__ = [
     "interpolate_nodes",
     "least_squares",
     "match_backgrounds",
+    "match_cards",
     "match_globally",
     "match_to_reference",
     "match_tract",
+    "matched_weight",
     "measure_levels",
     "measure_sky_bins",
     "measure_visit_sky",

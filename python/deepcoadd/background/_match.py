@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from deepcoadd.background._match_accept import AcceptOptions, accept_match
 from deepcoadd.background._match_classic import match_to_reference
 from deepcoadd.background._match_global import GlobalFit, match_globally
 from deepcoadd.background._match_options import (
@@ -57,10 +58,28 @@ class BackgroundMatch:
     fit: GlobalFit | None = None
     reference: int | None = None
 
-    def matched(self) -> list[MatchedRef]:
-        """References to the exposures with their models added; without those that failed."""
-        pairs = zip(self.refs, self.results, strict=True)
-        return [MatchedRef(ref, result) for ref, result in pairs if result.status != "failed"]
+    def matched(self, *, add_variance: bool = False) -> list[MatchedRef]:
+        """References to the exposures with their models added; without those that failed.
+
+        With `add_variance` their variances grow by the square of `fit_rms`; see `apply_match`.
+        """
+        return [
+            MatchedRef(ref, result, add_variance=add_variance)
+            for ref, result in zip(self.refs, self.results, strict=True)
+            if result.status != "failed"
+        ]
+
+    def accepted(self, options: AcceptOptions | None = None) -> BackgroundMatch:
+        """The same match, in which exposures that are not matched well enough have failed.
+
+        See `accept_match`; a warning names them.
+        """
+        options = AcceptOptions() if options is None else options
+        results = [accept_match(result, options) for result in self.results]
+        for before, after in zip(self.results, results, strict=True):
+            if after is not before:
+                _log.warning("%s is not accepted: %s", after.id, after.message)
+        return replace(self, results=results)
 
 
 def match_backgrounds(

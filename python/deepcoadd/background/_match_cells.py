@@ -22,14 +22,23 @@ from deepcoadd.geometry import Box, Interval
 from deepcoadd.refs import WarpRef, look
 from deepcoadd.statistics import Property, StackPlanes, StatsOptions, stack_planes
 
-__all__ = ["CellGrid", "CellLevels", "measure_levels", "near_cells"]
+__all__ = [
+    "BAD",
+    "CellGrid",
+    "CellLevels",
+    "cell_table",
+    "columns_at_a_time",
+    "measure_levels",
+    "near_cells",
+    "read_part",
+]
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.float32]
 Words = NDArray[np.int32]
 
-_BAD = 1
-_STATS = StatsOptions(bad_bits=_BAD)
+BAD = 1
+_STATS = StatsOptions(bad_bits=BAD)
 _CELLS_AT_A_TIME = 16
 """Cells of a row that are taken together. Artifacts are grown within them, so their number is
 fixed: no memory budget changes a result."""
@@ -152,13 +161,13 @@ def measure_levels(
     n, (ny, nx) = len(refs), grid.shape
     values, variances = (np.full((n, ny, nx), np.nan) for _ in range(2))
     least = min_fraction * grid.areas()
-    together = _columns_at_a_time(n, grid, max_memory)
+    together = columns_at_a_time(n, grid, max_memory)
     for j in range(ny):
         for first in range(0, nx, together):
             stop = min(first + together, nx)
             box = grid.part(j, first, stop)
             which = [k for k, ref in enumerate(refs) if box.overlaps(ref.box())]
-            planes = [_read(refs[k], box, bad_planes) for k in which]
+            planes = [read_part(refs[k], box, bad_planes) for k in which]
             for start in range(first, stop, _CELLS_AT_A_TIME):
                 end = min(start + _CELLS_AT_A_TIME, stop)
                 cut = slice(*(grid.edges_x[i] - grid.edges_x[first] for i in (start, end)))
@@ -171,7 +180,7 @@ def measure_levels(
     return CellLevels(grid, values, variances)
 
 
-def _columns_at_a_time(n: int, grid: CellGrid, max_memory: int) -> int:
+def columns_at_a_time(n: int, grid: CellGrid, max_memory: int) -> int:
     """Cells of a row that are read at once: all, or as many as are taken together."""
     height = int(np.diff(grid.edges_y).max())
     cost = [
@@ -191,33 +200,35 @@ def _columns_at_a_time(n: int, grid: CellGrid, max_memory: int) -> int:
     )
 
 
-def _read(ref: WarpRef, box: Box, bad_planes: tuple[str, ...]) -> tuple[Pixels, Words]:
+def read_part(ref: WarpRef, box: Box, bad_planes: tuple[str, ...]) -> tuple[Pixels, Words]:
     """Image and bad pixels of a box, which may reach beyond the exposure."""
     inner = box & ref.box()
     pixels = look(ref, inner)
     image = np.full(box.shape, np.nan, np.float32)
-    mask = np.full(box.shape, _BAD, np.int32)
+    mask = np.full(box.shape, BAD, np.int32)
     cut = inner.slices_within(box)
     image[cut] = pixels.image.array
     bits = np.int32(pixels.planes.known_bitmask(bad_planes))
     bad = (pixels.mask.array & bits != 0) | ~np.isfinite(pixels.image.array)
-    mask[cut] = np.where(bad, _BAD, 0)
+    mask[cut] = np.where(bad, BAD, 0)
     return image, mask
+
+
+def cell_table(image: Pixels, mask: Words, edges: list[int], statistic: Property) -> Floats:
+    """Value, squared error, variance and number of the good pixels of a row of cells, (4, n)."""
+    cells = [[0, len(image), x0, x1] for x0, x1 in itertools.pairwise(edges)]
+    found = _core.cell_statistics(
+        image, mask, cells, property=int(statistic), options=_STATS.core_options()
+    )
+    return np.asarray(found[:, :4].T)
 
 
 def _cells(
     planes: Sequence[tuple[Pixels, Words]], edges: list[int], statistic: Property, step: int = 1
-) -> Iterator[Any]:
-    """Value, squared error, variance and number of the good pixels of the cells, (4, cells).
-
-    With `step`, of every so many rows.
-    """
-    for image, mask in ((image[::step], mask[::step]) for image, mask in planes):
-        cells = [[0, len(image), x0, x1] for x0, x1 in itertools.pairwise(edges)]
-        found = _core.cell_statistics(
-            image, mask, cells, property=int(statistic), options=_STATS.core_options()
-        )
-        yield found[:, :4].T
+) -> Iterator[Floats]:
+    """Tables of the cells of some exposures; with `step`, of every so many rows."""
+    for image, mask in planes:
+        yield cell_table(image[::step], mask[::step], edges, statistic)
 
 
 def _levels(
@@ -271,7 +282,7 @@ def _less_median(
     alone = out.n_point < 2
     median = np.where(alone, np.float32(0), out.image).astype(np.float32)
     done = [
-        (image - median, np.where(alone, np.int32(_BAD), mask).astype(np.int32))
+        (image - median, np.where(alone, np.int32(BAD), mask).astype(np.int32))
         for image, mask in planes
     ]
     return done, scene + median
@@ -293,7 +304,7 @@ def _without_outliers(
             threshold=threshold,
             grow=3,
             most=most,
-            bit=_BAD,
+            bit=BAD,
         )
 
     # Light of a large galaxy widens the scatter of a cell and is no source to leave out.

@@ -230,15 +230,18 @@ def fit_difference(
     # Bins without scatter are the best there are; without a floor their weight is infinite.
     floor = np.float32(max(options.stdev_floor, 1e-15) ** 2)
     variances = np.where(np.isnan(variances), np.float32(np.nan), np.maximum(variances, floor))
+    variances *= np.float32(options.variance_inflation)
     reduce = options.undersample_style == "REDUCE_INTERP_ORDER"
     how = BackgroundOptions(
         statistic=options.statistic,
         bin_size=size,
         algorithm=options.interp_style if options.interp_style != "NONE" else "AKIMA_SPLINE",
+        edge=options.edge,
         undersample_style="REDUCE_INTERP_ORDER" if reduce else "THROW_EXCEPTION",
         ignored_planes=options.bad_planes,
         use_approx=options.use_polynomial,
         approx_order=order,
+        bin_averaged=options.bin_averaged,
         weighting=weighting,
     )
     return BackgroundModel(values, variances, diff.box, how)
@@ -367,13 +370,15 @@ def diagnose(
     stats = _stats(options)
     variance = statistics(diff.variance, diff.mask, properties="MEANCLIP", options=stats).value()
     diff.image[...] -= added
-    mse = statistics(diff.image, diff.mask, properties="MEANSQUARE", options=stats).value()
+    left = statistics(diff.image, diff.mask, properties="MEANSQUARE|NPOINT", options=stats)
+    pixels_of_a_bin = left.n_point / max(grid.values.size, 1)
     return MatchResult(
         id="",
         status="ok",
         model=model,
         fit_rms=math.sqrt(float(np.mean(residuals**2))) if residuals.size else math.nan,
-        matched_mse=mse,
+        matched_mse=left.value("MEANSQUARE"),
         diff_variance=variance,
+        bin_variance=variance * options.variance_inflation / max(pixels_of_a_bin, 1.0),
         model_variance=float(np.nanmean(model.background.variances, dtype=np.float64)),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +92,23 @@ class GlobalFit:
         flat, weights = self.levels.values.reshape(n, -1), self.weights.reshape(n, -1)
         found = residuals(np.where(weights > 0, flat, 0.0), weights)
         return np.where(self.weights > 0, found.reshape(self.weights.shape), np.nan)
+
+    @property
+    def scene(self) -> Floats:
+        """(ny, nx): what the exposures have in common, weighted; NaN where no cell counted."""
+        total = self.weights.sum(axis=0)
+        backgrounds = (self.factors @ self.series.cells().T).reshape(self.weights.shape)
+        rest = np.where(self.weights > 0, self.levels.values - backgrounds, 0.0)
+        mean = (self.weights * rest).sum(axis=0) / np.where(total > 0, total, 1.0)
+        return np.asarray(np.where(total > 0, mean, np.nan))
+
+    def chi2_of(self, *, cells: bool = False) -> Floats:
+        """(n,): sums of the squared residuals over the variances of each exposure.
+
+        With `cells` (ny, nx), those of each cell over all exposures.
+        """
+        squares = np.where(self.weights > 0, self.weights * self.residuals**2, 0.0)
+        return np.asarray(squares.sum(axis=0) if cells else squares.sum(axis=(1, 2)))
 
 
 def _weights(levels: CellLevels) -> tuple[Floats, Floats]:
@@ -284,6 +301,7 @@ def _result(fit: GlobalFit, index: int, ref: WarpRef, options: GlobalMatchOption
         fit.series, -fit.factors[index], used, _reach(fit), ref.box() & fit.levels.grid.box
     )
     mse = float(np.mean(rest[used] ** 2))
+    variance = float(np.mean(np.maximum(1.0 / weights[used] - 1.0 / total, 0.0)))
     number = next(k for k, group in enumerate(fit.groups) if index in group)
     several = sum(len(group) > 1 for group in fit.groups) > 1
     return MatchResult(
@@ -292,11 +310,13 @@ def _result(fit: GlobalFit, index: int, ref: WarpRef, options: GlobalMatchOption
         model=None if index == options.reference else model,
         fit_rms=float(np.sqrt(mse)),
         matched_mse=mse,
-        diff_variance=float(np.mean(np.maximum(1.0 / weights[used] - 1.0 / total, 0.0))),
+        diff_variance=variance,
         model_variance=float(
             np.einsum("sk,kl,sl->s", phi, fit.covariances[index], phi, optimize=True).mean()
         ),
         message=f"in group {number + 1} of {len(fit.groups)} without overlap" if several else "",
+        bin_variance=variance,
+        used=float(used.sum() / np.isfinite(fit.levels.values[index]).sum()),
     )
 
 
@@ -367,5 +387,13 @@ def match_globally(
         max_memory=max_memory,
         on_step=on_step,
     )
-    fit = fit_levels(levels, options)
-    return [_result(fit, k, ref, options) for k, ref in enumerate(refs)], fit
+    inflated = replace(levels, variances=levels.variances * options.variance_inflation)
+    fit = fit_levels(inflated, options)
+    return _with_noise([_result(fit, k, ref, options) for k, ref in enumerate(refs)]), fit
+
+
+def _with_noise(results: list[MatchResult]) -> list[MatchResult]:
+    """Results that know how much noisier than the scatter of pixels the cells of most are."""
+    ratios = [result.ratio for result in results if np.isfinite(result.ratio)]
+    noise = max(float(np.median(ratios)), 1.0) if ratios else 1.0
+    return [replace(result, noise=noise) for result in results]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from deepcoadd.background._options import EDGES
 from deepcoadd.errors import OptionError
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "ClassicMatchOptions",
     "GlobalMatchOptions",
     "TractMatchOptions",
+    "check_positive",
 ]
 
 MATCH_STYLES = ("CONSTANT", "LINEAR", "NATURAL_SPLINE", "AKIMA_SPLINE", "NONE")
@@ -22,6 +24,7 @@ MATCH_STATISTICS = ("MEAN", "MEDIAN", "MEANCLIP")
 _UNDERSAMPLE = ("THROW_EXCEPTION", "REDUCE_INTERP_ORDER", "INCREASE_NXNYSAMPLE")
 _BAD_PLANES = ("NO_DATA", "DETECTED", "DETECTED_NEGATIVE", "SAT", "BAD", "INTRP", "CR")
 _GAUGES = ("weighted", "reference", "gradient")
+_BINNINGS = ("exact", "fast")
 
 
 def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
@@ -32,6 +35,12 @@ def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
 def _check_least(name: str, value: float, least: float) -> None:
     if not (math.isfinite(value) and value >= least):
         raise OptionError(f"{name}: got {value!r}, must be finite and {least} or more")
+
+
+def check_positive(name: str, value: float) -> None:
+    """Refuse a number that is not finite and above 0."""
+    if not (math.isfinite(value) and value > 0):
+        raise OptionError(f"{name}: got {value!r}, must be finite and above 0")
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,14 @@ class ClassicMatchOptions:
         Least standard deviation of the pixels of a bin [unit of the image].
     cost_model : {"robust", "classic"}
         Terms of the cost; ``docs/algorithms/match-backgrounds.md``.
+    edge : {"quadratic", "linear", "constant"}
+        How a curve goes on beyond the outermost good bins, as far as a bin reaches.
+    bin_averaged : bool
+        Fit the means of the polynomials over the bins instead of their values at the centres, which
+        removes the bias of large bins.
+    variance_inflation : float
+        Factor on the variances of bins: how much larger they are than those of as many independent
+        pixels, 1.5 to 3 after resampling. It changes the errors of a model, not the model.
 
     Raises
     ------
@@ -89,17 +106,21 @@ class ClassicMatchOptions:
     weighting: bool = True
     stdev_floor: float = 1e-8
     cost_model: str = "robust"
+    edge: str = "linear"
+    bin_averaged: bool = False
+    variance_inflation: float = 1.0
 
     def __post_init__(self) -> None:
         _check_choice("statistic", self.statistic, MATCH_STATISTICS)
+        _check_choice("edge", self.edge, EDGES)
         _check_choice("undersample_style", self.undersample_style, _UNDERSAMPLE)
         _check_choice("interp_style", self.interp_style, MATCH_STYLES)
         _check_choice("cost_model", self.cost_model, ("robust", "classic"))
         least = {"order": 0, "bin_size": 1, "n_iter": 1, "stdev_floor": 0.0}
         for name, value in least.items():
             _check_least(name, getattr(self, name), value)
-        if not (math.isfinite(self.sigma_clip) and self.sigma_clip > 0):
-            raise OptionError(f"sigma_clip: got {self.sigma_clip!r}, must be finite and above 0")
+        for name in ("sigma_clip", "variance_inflation"):
+            check_positive(name, getattr(self, name))
         for name in ("weight_coverage", "weight_variance", "weight_level"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name}: got {getattr(self, name)!r}, must be 0 to 1")
@@ -110,7 +131,7 @@ class ClassicMatchOptions:
             )
 
 
-TASK_MATCH = ClassicMatchOptions(statistic="MEAN", n_iter=2, cost_model="classic")
+TASK_MATCH = ClassicMatchOptions(statistic="MEAN", n_iter=2, cost_model="classic", edge="quadratic")
 """Defaults of the Task configuration."""
 
 
@@ -144,6 +165,9 @@ class GlobalMatchOptions:
         `reference`; or the level by weights and the slopes by plain means.
     reference : int or None
         Index of the exposure that keeps its background; for the gauge "reference".
+    variance_inflation : float
+        Factor on the variances of cells. Without `order` their noise is found from the data
+        anyway, and nothing but chi2 changes; with it the errors of the models do.
 
     Raises
     ------
@@ -161,9 +185,11 @@ class GlobalMatchOptions:
     min_cells: int = 4
     gauge: str = "weighted"
     reference: int | None = None
+    variance_inflation: float = 1.0
 
     def __post_init__(self) -> None:
         _check_choice("gauge", self.gauge, _GAUGES)
+        check_positive("variance_inflation", self.variance_inflation)
         least = {"cell_size": 0, "n_rounds": 1, "ridge": 0.0, "min_cells": 1}
         if self.order is not None:
             least["order"] = 0
@@ -205,6 +231,13 @@ class TractMatchOptions:
         Standard deviation of a Gaussian over the superpixels; 0: none.
     weight_chi2, weight_variance, weight_coverage : float
         Shares, 0 to 1, of the terms of the cost by which a reference is chosen.
+    binning : {"exact", "fast"}
+        "exact" compares each visit with the median of all, pixel by pixel, so that all take the
+        same sources out of their superpixels; "fast" takes medians of each warp by itself, which
+        holds one warp at a time, and is pulled by light that only some visits mask.
+    variance_inflation : float
+        Factor on the variances of superpixels: how much larger they are than those of as many
+        independent pixels, 1.5 to 3 after resampling. It changes the errors of a model alone.
 
     Raises
     ------
@@ -220,9 +253,13 @@ class TractMatchOptions:
     weight_chi2: float = 0.3
     weight_variance: float = 0.3
     weight_coverage: float = 0.4
+    binning: str = "exact"
+    variance_inflation: float = 1.0
 
     def __post_init__(self) -> None:
         _check_choice("interp_style", self.interp_style, MATCH_STYLES[:-1])
+        _check_choice("binning", self.binning, _BINNINGS)
+        check_positive("variance_inflation", self.variance_inflation)
         _check_least("cell_size", self.cell_size, 2)
         _check_least("smooth", self.smooth, 0.0)
         for name in ("min_fraction", "weight_chi2", "weight_variance", "weight_coverage"):

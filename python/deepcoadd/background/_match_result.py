@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -61,14 +62,22 @@ class MatchResult:
         Root mean square of the bins about the model.
     matched_mse : float or None
         Mean square of the good pixels of the matched difference (classic), of the residuals of the
-        cells (global).
+        cells (global), of what smoothing leaves of the superpixels (tract).
     diff_variance : float or None
         Clipped mean variance of the good pixels of the difference (classic); mean variance of the
-        cells (global).
+        cells (global) or of the differences of superpixels (tract).
     model_variance : float or None
         Mean variance of the model over its bins.
     message : str
         Why it failed, or what was done otherwise than asked for.
+    bin_variance : float or None
+        Variance of a bin of the difference by that of its pixels (classic), of a cell (global) or
+        superpixel (tract) by the scatter of its pixels.
+    noise : float
+        Median over the exposures of mean square over variance, not below 1 (global): resampled
+        pixels are correlated, and medians of few exposures are noisy. 1 in the other modes.
+    used : float
+        Share of the cells that agree with the fit (global); 1 in the other modes.
     """
 
     id: str
@@ -79,6 +88,21 @@ class MatchResult:
     diff_variance: float | None = None
     model_variance: float | None = None
     message: str = ""
+    bin_variance: float | None = None
+    noise: float = 1.0
+    used: float = 1.0
+
+    @property
+    def relative_rms(self) -> float:
+        """`fit_rms` in units of the error of a bin; NaN without either."""
+        if not self.bin_variance or self.fit_rms is None:
+            return float("nan")
+        return self.fit_rms / math.sqrt(self.bin_variance * self.noise)
+
+    @property
+    def added_variance(self) -> float:
+        """What the match adds to the variance of an exposure: ``fit_rms**2``, 0 without one."""
+        return 0.0 if self.fit_rms is None or math.isnan(self.fit_rms) else self.fit_rms**2
 
     @property
     def ratio(self) -> float:
@@ -88,7 +112,9 @@ class MatchResult:
         return self.matched_mse / self.diff_variance
 
 
-def apply_match(pixels: MaskedImage, result: MatchResult) -> MaskedImage:
+def apply_match(
+    pixels: MaskedImage, result: MatchResult, *, add_variance: bool = False
+) -> MaskedImage:
     """Masked image with the model added.
 
     Parameters
@@ -97,12 +123,15 @@ def apply_match(pixels: MaskedImage, result: MatchResult) -> MaskedImage:
         Any part of the exposure of the result; not changed.
     result : MatchResult
         A reference comes back as a copy.
+    add_variance : bool
+        Add the square of `fit_rms` to the variances, as pipelines with one reference did; a coadd
+        then weights the exposure by ``1 / (1 / weight + fit_rms**2)`` of itself.
 
     Returns
     -------
     MaskedImage
-        Image plus model in float32; the same variance. Where the model is extrapolated the mask
-        plane UNMATCHED is set, which the mask gets if that happens anywhere.
+        Image plus model in float32; the same variance, unless it is asked for. Where the model is
+        extrapolated the mask plane UNMATCHED is set, which the mask gets if that happens anywhere.
 
     Raises
     ------
@@ -117,6 +146,8 @@ def apply_match(pixels: MaskedImage, result: MatchResult) -> MaskedImage:
     if result.model is None:
         return out
     out.image.array += result.model.image(out.box).array
+    if add_variance:
+        out.variance.array += np.float32(result.added_variance)
     planes = _planes_after(out.planes, result.model)
     if UNMATCHED not in planes:
         return out
@@ -144,6 +175,8 @@ class MatchedRef(HandleNames):
         The exposure.
     result : MatchResult
         Its match; one with a model, or that of the reference.
+    add_variance : bool
+        See `apply_match`.
 
     Raises
     ------
@@ -151,11 +184,12 @@ class MatchedRef(HandleNames):
         The exposure could not be matched.
     """
 
-    def __init__(self, ref: WarpRef, result: MatchResult) -> None:
+    def __init__(self, ref: WarpRef, result: MatchResult, *, add_variance: bool = False) -> None:
         if result.status == "failed":
             raise NoDataError(f"{result.id}: {result.message or 'could not be matched'}")
         self.ref = ref
         self.result = result
+        self.add_variance = add_variance
 
     @property
     def data_id(self) -> Mapping[str, Any]:
@@ -175,7 +209,8 @@ class MatchedRef(HandleNames):
 
     def read(self, box: Box | None = None) -> MaskedImage:
         """Pixels of `box` with the model added."""
-        return apply_match(look(self.ref, self.box() if box is None else box), self.result)
+        pixels = look(self.ref, self.box() if box is None else box)
+        return apply_match(pixels, self.result, add_variance=self.add_variance)
 
     def __repr__(self) -> str:
         return f"MatchedRef({self.ref!r})"

@@ -17,6 +17,7 @@ from deepcoadd.background._match_cells import (
     measure_levels,
     near_cells,
 )
+from deepcoadd.background._match_medians import measure_medians
 from deepcoadd.background._match_options import TractMatchOptions
 from deepcoadd.background._match_result import MatchResult
 from deepcoadd.background._model import BackgroundModel
@@ -194,7 +195,8 @@ def match_tract(
         raise OptionError(f"reference: got {reference}, must be 0 to {len(refs) - 1}")
     visits = _by_visit(refs)
     grid = _grid(refs, options.cell_size)
-    levels = measure_levels(
+    measure = measure_levels if options.binning == "exact" else measure_medians
+    levels = measure(
         [_Visit([refs[k] for k in visit]) for visit in visits],
         grid,
         options.bad_planes,
@@ -202,6 +204,7 @@ def match_tract(
         max_memory=max_memory,
         on_step=on_step,
     )
+    levels = replace(levels, variances=levels.variances * options.variance_inflation)
     costs = _costs(levels, options)
     if not np.isfinite(costs).any():
         raise NoOverlapError(f"no two of {len(visits)} visits share superpixels of good pixels")
@@ -212,39 +215,56 @@ def match_tract(
             raise OptionError(f"reference: {name_of(refs[reference])} overlaps no other visit")
     results: dict[int, MatchResult] = {}
     for n, visit in enumerate(visits):
-        made = None if n == chosen else _model(levels, n, chosen, options)
+        made = None if n == chosen else _match(levels, n, chosen, options)
         for k in visit:
             results[k] = _result(refs[k], n == chosen, made)
     return [results[k] for k in range(len(refs))], visits[chosen][0]
 
 
-def _model(
+def _match(
     levels: CellLevels, visit: int, chosen: int, options: TractMatchOptions
-) -> TractModel | None:
-    """Background of a visit on the whole tract; None where it shares nothing with the reference."""
+) -> tuple[TractModel, Floats] | None:
+    """Background of a visit on the whole tract, and what smoothing left of the differences.
+
+    None where it shares nothing with the reference.
+    """
     difference = levels.values[chosen] - levels.values[visit]
     measured = np.isfinite(difference)
     if not measured.any():
         return None
+    wanted = difference
     if options.smooth > 0:
-        difference = smooth_cells(difference, ~measured, options.smooth)
+        wanted = smooth_cells(difference, ~measured, options.smooth)
     variances = levels.variances[chosen] + levels.variances[visit]
     background = BackgroundModel(
-        fill_cells(np.where(measured, difference, np.nan)).astype(np.float32),
+        fill_cells(np.where(measured, wanted, np.nan)).astype(np.float32),
         np.where(measured, variances, np.nan).astype(np.float32),
         levels.grid.box,
         BackgroundOptions(bin_size=options.cell_size, algorithm=options.interp_style),
     )
-    return TractModel(background, levels.grid, measured, levels.grid.box)
+    rest = (difference - wanted)[measured]
+    return TractModel(background, levels.grid, measured, levels.grid.box), rest
 
 
-def _result(ref: WarpRef, is_reference: bool, model: TractModel | None) -> MatchResult:
+def _result(
+    ref: WarpRef, is_reference: bool, match: tuple[TractModel, Floats] | None
+) -> MatchResult:
     name = name_of(ref)
     if is_reference:
         return MatchResult(name, "reference")
-    if model is None:
+    if match is None:
         message = "its visit shares no superpixel of good pixels with the reference"
         return MatchResult(name, "failed", message=message)
-    own = replace(model, part=ref.box())
-    spread = model.background.variances[model.measured]
-    return MatchResult(name, "ok", own, model_variance=float(spread.mean(dtype=np.float64)))
+    model, rest = match
+    mse = float(np.mean(rest**2))
+    variance = float(model.background.variances[model.measured].mean(dtype=np.float64))
+    return MatchResult(
+        name,
+        "ok",
+        replace(model, part=ref.box()),
+        fit_rms=float(np.sqrt(mse)),
+        matched_mse=mse,
+        diff_variance=variance,
+        model_variance=variance,
+        bin_variance=variance,
+    )

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from deepcoadd.background._grid import UNDERSAMPLE_STYLES, Grid, choose_grid
 from deepcoadd.errors import OptionError
 
-__all__ = ["INTERPOLATIONS", "TASK_BACKGROUND", "BackgroundOptions"]
+__all__ = ["EDGES", "INTERPOLATIONS", "TASK_BACKGROUND", "BackgroundOptions"]
 
 INTERPOLATIONS = ("CONSTANT", "LINEAR", "NATURAL_SPLINE", "CUBIC_SPLINE", "AKIMA_SPLINE")
 _STATISTICS = ("MEAN", "MEDIAN", "MEANCLIP")
-_EDGES = ("quadratic", "linear", "constant")
+EDGES = ("quadratic", "linear", "constant")
 _TERMS = ("total", "tensor")
 
 
@@ -90,7 +90,7 @@ class BackgroundOptions:
         for name, allowed in (
             ("statistic", _STATISTICS),
             ("algorithm", INTERPOLATIONS),
-            ("edge", _EDGES),
+            ("edge", EDGES),
             ("undersample_style", UNDERSAMPLE_STYLES),
             ("approx_terms", _TERMS),
         ):

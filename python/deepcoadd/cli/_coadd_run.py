@@ -96,8 +96,8 @@ class CoaddRun:
         truths = None if self.truth is None else truth_files(self.truth, inputs.refs)
         with self.terminal.progress() as progress:
             if config.run.match_backgrounds:
-                memory = config.options.max_memory
-                inputs = with_matched_backgrounds(inputs, memory, progress)
+                run, memory = config.run, config.options.max_memory
+                inputs = with_matched_backgrounds(inputs, run.match, run.accept, memory, progress)
             product = make_coadd(
                 self.output,
                 inputs.refs,

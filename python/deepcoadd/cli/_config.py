@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from deepcoadd.background import AcceptOptions, GlobalMatchOptions
 from deepcoadd.cli._inputs import InputOptions
 from deepcoadd.cli._methods import METHODS, Method, method_for
 from deepcoadd.cli._settings import (
@@ -53,6 +54,10 @@ class RunOptions:
         select by; by default what the headers and PSFs of the inputs tell.
     match_backgrounds : bool
         Bring the inputs to one common background first.
+    match : GlobalMatchOptions
+        How the backgrounds of the inputs are matched, where they are.
+    accept : AcceptOptions, optional
+        Which of the matches are good enough; inputs of other ones are skipped. None: all.
     select : SelectOptions
         Which of the inputs are combined.
     input : InputOptions
@@ -66,12 +71,18 @@ class RunOptions:
     region: tuple[float, ...] = ()
     summary: str | None = None
     match_backgrounds: bool = False
+    match: GlobalMatchOptions = field(default_factory=GlobalMatchOptions)
+    accept: AcceptOptions | None = None
     select: SelectOptions = field(default_factory=SelectOptions)
     input: InputOptions = field(default_factory=InputOptions)
 
     def __post_init__(self) -> None:
         if self.method is not None and self.method not in METHODS:
             raise OptionError(f"method = {self.method!r}: expected one of {', '.join(METHODS)}")
+        if not self.match_backgrounds:
+            for name, default in (("match", GlobalMatchOptions()), ("accept", None)):
+                if getattr(self, name) != default:
+                    raise OptionError(f"{name}: is of no use without --match-backgrounds")
         if self.psf_sigma is not None:
             if self.method is not None and METHODS[self.method].artifacts is None:
                 raise OptionError(f"psf_sigma: is of no use to method {self.method}")

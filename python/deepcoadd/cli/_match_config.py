@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from deepcoadd.background import (
     MATCH_MODES,
+    AcceptOptions,
     ClassicMatchOptions,
     GlobalMatchOptions,
     TractMatchOptions,
@@ -48,6 +49,10 @@ class MatchRunOptions:
         Of the output: none, lossless, or rice16 (quantised to 1/16 of the noise).
     max_memory : int
         Bytes for pixels in memory.
+    accept : AcceptOptions, optional
+        Which matches are good enough; an exposure of another one is left out. None: all.
+    add_variance : bool
+        Whether the variances of an exposure grow by the square of the RMS of its fit.
     input : InputOptions
         How input files are read.
     """
@@ -55,6 +60,8 @@ class MatchRunOptions:
     mode: str | None = None
     compression: Literal["none", "lossless", "rice16"] = "none"
     max_memory: int = 2 * 2**30
+    accept: AcceptOptions | None = None
+    add_variance: bool = False
     input: InputOptions = field(default_factory=InputOptions)
 
     def __post_init__(self) -> None:

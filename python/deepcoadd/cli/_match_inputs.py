@@ -6,7 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from deepcoadd.background import MatchedRef, match_backgrounds, shared_box
+from deepcoadd.background import (
+    AcceptOptions,
+    GlobalMatchOptions,
+    MatchedRef,
+    match_backgrounds,
+    shared_box,
+)
 from deepcoadd.cli._matched import Pairs
 from deepcoadd.coadd import SkippedInput
 from deepcoadd.errors import OptionError
@@ -19,7 +25,11 @@ _SAME = 1e-6
 
 
 def with_matched_backgrounds(
-    inputs: Pairs, max_memory: int, progress: Callable[[int, int, str], None]
+    inputs: Pairs,
+    options: GlobalMatchOptions,
+    accept: AcceptOptions | None,
+    max_memory: int,
+    progress: Callable[[int, int, str], None],
 ) -> Pairs:
     """The same inputs with one common background; their PSF-matched versions get it too.
 
@@ -27,6 +37,10 @@ def with_matched_backgrounds(
     ----------
     inputs : Pairs
         Exposures, and PSF-matched ones where there are.
+    options : GlobalMatchOptions
+        How they are matched.
+    accept : AcceptOptions, optional
+        Which matches are good enough.
     max_memory : int
         Bytes that may be held.
     progress : callable
@@ -52,7 +66,9 @@ def with_matched_backgrounds(
         done += n
         progress(done, total, "matching backgrounds")
 
-    match = match_backgrounds(inputs.refs, max_memory=max_memory, on_step=step)
+    match = match_backgrounds(inputs.refs, "global", options, max_memory=max_memory, on_step=step)
+    if accept is not None:
+        match = match.accepted(accept)
     kept = [k for k, result in enumerate(match.results) if result.status != "failed"]
     skipped = [
         SkippedInput(dict(ref.data_id), result.id, f"background not matched: {result.message}")

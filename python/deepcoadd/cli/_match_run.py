@@ -28,7 +28,7 @@ from deepcoadd.cli._sizes import format_size
 from deepcoadd.cli._summary import number, print_facts, print_rows
 from deepcoadd.cli._terminal import Terminal
 from deepcoadd.coadd import SkippedInput
-from deepcoadd.errors import NoOverlapError, OptionError
+from deepcoadd.errors import NoDataError, NoOverlapError, OptionError
 from deepcoadd.io import FitsRef
 from deepcoadd.io._atomic import atomic_path
 from deepcoadd.io._folder import atomic_folder, check_folder
@@ -82,8 +82,12 @@ class MatchRun:
         index = self._reference_index(refs)
         with self.terminal.progress() as progress:
             match = self._matched(refs, index, progress)
+            if self.config.run.accept is not None:
+                match = match.accepted(self.config.run.accept)
             table = match_table(match)
-            done = match.matched()
+            done = match.matched(add_variance=self.config.run.add_variance)
+            if not done:
+                raise NoDataError("no exposure is matched well enough; nothing to write")
             with atomic_folder(self.output, overwrite=self.overwrite, owned=(_TABLE,)) as folder:
                 for k, ref in enumerate(done):
                     progress(k, len(done), "writing")
@@ -130,10 +134,12 @@ class MatchRun:
         """Write one matched exposure, some rows at a time."""
         box, info = ref.box(), ref.info()
         rows = max(1, self.config.run.max_memory // (_BYTES_PER_PIXEL * max(box.x.size, 1)))
+        known = {"MATCH_RATIO": ref.result.ratio, "MATCH_RMS": ref.result.fit_rms}
         made = {
             "VERSION": __version__,
             "MATCHED": self.config.mode,
             "MATCH_STATUS": ref.result.status,
+            **{k: v for k, v in known.items() if v is not None and math.isfinite(v)},
         }
         if info.planes is None:
             info = replace(info, planes=ref.read(next(box.tiles((1, box.x.size)))).planes)

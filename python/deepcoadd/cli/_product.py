@@ -14,6 +14,7 @@ import numpy as np
 from astropy.table import Table
 
 from deepcoadd import __version__
+from deepcoadd.background import MatchedRef, match_cards
 from deepcoadd.cli._config import CoaddConfig
 from deepcoadd.cli._methods import ArtifactMethod, ArtifactWork
 from deepcoadd.cli._sizes import format_size
@@ -129,6 +130,7 @@ def make_coadd(
         raise NoWorkError(f"none of the {len(unreadable)} inputs can be used ({reasons})")
     objects = _bright_objects(config.run.bright_objects)
     plan = prepare(refs, options=config.options, progress=progress)
+    plan = _with_match_cards(plan, refs)
     by_tiles = _is_by_tiles(plan, config)
     if viewer is not None:
         viewer.begin(plan.box)
@@ -141,6 +143,14 @@ def make_coadd(
     if result.planes is not None:
         return Product(result, skipped, sample_noise(result.exposure.masked_image))
     return Product(result, skipped, sample_noise(open_warp(output)))
+
+
+def _with_match_cards(plan: CoaddPlan, refs: Sequence[WarpRef]) -> CoaddPlan:
+    """The plan of a coadd whose header says how well its inputs match, if they were matched."""
+    used = [refs[record.index] for record in plan.records]
+    cards = match_cards([ref.result for ref in used if isinstance(ref, MatchedRef)])
+    info = replace(plan.info, metadata={**plan.info.metadata, **cards})
+    return replace(plan, info=info) if cards else plan
 
 
 def _is_by_tiles(plan: CoaddPlan, config: CoaddConfig) -> bool:

@@ -119,6 +119,33 @@ class MatchBackgroundsConfig(Config):  # type: ignore[misc]
         min=0.0,
         doc="Least standard deviation of the pixels of a bin.",
     )
+    edge = ChoiceField(
+        dtype=str,
+        default=TASK_MATCH.edge,
+        allowed={
+            "quadratic": "value, slope and curvature",
+            "linear": "value and slope",
+            "constant": "value",
+        },
+        doc="What of a curve goes on beyond the outermost good bins, as far as a bin reaches.",
+    )
+    binAveraged = Field(
+        dtype=bool,
+        default=TASK_MATCH.bin_averaged,
+        doc="Fit the means of the polynomials over the bins instead of values at their centres?",
+    )
+    varianceInflation = RangeField(
+        dtype=float,
+        default=TASK_MATCH.variance_inflation,
+        min=0.0,
+        inclusiveMin=False,
+        doc="Factor on the variances of bins, 1.5 to 3 for resampled exposures.",
+    )
+    raiseOnError = Field(
+        dtype=bool,
+        default=False,
+        doc="Raise where an exposure cannot be matched, instead of leaving its result empty?",
+    )
 
     def validate(self) -> None:
         """Check the fields, and that smaller bins are asked for with polynomials only."""
@@ -143,6 +170,9 @@ class MatchBackgroundsConfig(Config):  # type: ignore[misc]
             weighting=self.approxWeighting,
             stdev_floor=self.gridStdevEpsilon,
             cost_model=TASK_MATCH.cost_model,
+            edge=self.edge,
+            bin_averaged=self.binAveraged,
+            variance_inflation=self.varianceInflation,
         )
 
 
@@ -188,6 +218,8 @@ class MatchBackgroundsTask(Task):  # type: ignore[misc]
             There are no exposures, the lists differ in length, or the reference is not in the list.
         RuntimeError
             An exposure does not exist.
+        Exception
+            With raiseOnError: whatever keeps an exposure from being matched.
         """
         refs, scalers = self._checkInputs(expRefList, expDatasetType, imageScalerList)
         for ref in refs:
@@ -293,6 +325,8 @@ class MatchBackgroundsTask(Task):  # type: ignore[misc]
         except _MissingError:
             raise
         except Exception as error:
+            if self.config.raiseOnError:
+                raise
             # Documented: one exposure that cannot be matched does not end the run.
             self.log.warning("background of %s is not matched: %s", _name(ref), error)
             return _info(isReference=False)
