@@ -145,6 +145,41 @@ def test_run_does_what_the_function_does() -> None:
     assert len(result.decisions) == len(same.decisions)
 
 
+@pytest.mark.parametrize("exposures", [False, True])
+def test_each_warp_can_be_compared_with_a_template_of_the_others(
+    exposures: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = warps(4, 1)
+    task = task_of(leaveOneOut=True)
+    still = task.makeSupplementaryDataFrom(SkyInfo(BOX), inputs)
+    if exposures:
+        still = Struct(
+            templateCoadd=still.templateCoadd, warpRefList=inputs, imageScalerList=[None] * 4
+        )
+    sizes = []
+    made_by = task.assembleStaticSkyModel.run
+
+    def noted(skyInfo: Any, *lists: Any) -> Any:
+        sizes.append(len(lists[0]))
+        return made_by(skyInfo, *lists)
+
+    monkeypatch.setattr(task.assembleStaticSkyModel, "run", noted)
+    lists = (inputs, [None] * 4, [1.0] * 4)
+    result = task.run(SkyInfo(BOX), *lists, supplementaryData=still)
+    same = compare_warp(
+        inputs,
+        inputs,
+        weights=[1.0] * 4,
+        options=CompareWarpOptions(
+            assemble=replace(CompareWarpOptions().assemble, interpolate=None), leave_one_out=True
+        ),
+    )
+    assert_array_equal(result.coaddExposure.image.array, same.image.array)
+    assert_array_equal(result.coaddExposure.mask.array, same.mask.array)
+    assert clipped_in(result) == [0]
+    assert sizes == [3, 3, 3, 3]
+
+
 def test_missing_and_shuffled_matched_warps() -> None:
     inputs = warps(6, 1)
     usual = run_of(task_of(doNImage=True), inputs)

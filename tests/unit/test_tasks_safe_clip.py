@@ -17,6 +17,7 @@ from tests.unit.test_safe_clip import SQUARE, add_square, visits
 from deepcoadd import Exposure, PhotoCalib, VisitInfo
 from deepcoadd.coadd import SafeClipOptions, safe_clip
 from deepcoadd.refs import ExposureRef
+from deepcoadd.scale_variance import ScaleVarianceOptions
 from deepcoadd.spans import FootprintSet, SpanSet
 
 pytest.importorskip("lsst.pipe.base", reason="needs the lsst extra")
@@ -74,7 +75,11 @@ def test_defaults_are_those_of_the_options() -> None:
     config = SafeClipAssembleCoaddConfig()
     config.validate()
     task_options, own = config.to_safe_clip_options(), SafeClipOptions()
+    task_options = replace(task_options, warp_detection=own.warp_detection)
     assert replace(task_options, assemble=own.assemble) == own
+    warp_detection = config.warpDetection.value.to_options()
+    for name in ("min_pixels", "n_sigma_to_grow", "threshold_value", "threshold_polarity"):
+        assert getattr(warp_detection, name) == getattr(own.warp_detection, name)
     assert task_options.assemble == own.assemble
     detection = config.clipDetection.value.to_options()
     assert (
@@ -96,6 +101,9 @@ def test_every_field_reaches_the_options() -> None:
     config.maxClipFootOverlapDouble = 0.2
     config.minBigOverlap = 7
     config.doDetectOnWarps = "never"
+    config.warpDetection.thresholdValue = 6.0
+    config.doScaleVariance = True
+    config.scaleVariance.limit = 20.0
     config.sigmaClip = 2.0
     config.badMaskPlanes = ["BAD"]
     options = config.to_safe_clip_options()
@@ -107,7 +115,10 @@ def test_every_field_reaches_the_options() -> None:
         max_clip_foot_overlap_double=0.2,
         min_big_overlap=7,
         detect_on_warps="never",
+        warp_detection=options.warp_detection,
+        scale_variance=ScaleVarianceOptions(limit=20.0),
     )
+    assert options.warp_detection.threshold_value == 6.0
 
 
 @pytest.mark.parametrize("statistic", ["MEANCLIP", "MEDIAN"])
@@ -157,6 +168,60 @@ def test_further_arguments_are_ignored() -> None:
         SkyInfo(inputs[0].box), inputs, [None] * 5, [1.0] * 5, ["no mask"], 0, nothing=3
     )
     np.testing.assert_array_equal(plain.coaddExposure.image.array, more.coaddExposure.image.array)
+
+
+def test_the_mask_of_all_that_was_left_out() -> None:
+    result = run_of(task_of(), warps())
+    every = np.zeros(result.coaddExposure.box.shape, bool)
+    for spans in result.altMaskList[2]["CLIPPED"]:
+        every |= spans.as_array(result.coaddExposure.box)
+    np.testing.assert_array_equal(result.clipMask.has("CLIPPED"), every)
+    assert result.clipMask.box == result.coaddExposure.box
+    assert result.clipMask[SQUARE].has("CLIPPED").all()
+
+
+def test_variances_of_the_difference_are_scaled_like_in_the_function() -> None:
+    inputs = warps()
+    for one in inputs:
+        one.variance.array[:] *= 4
+    options = replace(
+        SafeClipOptions(),
+        assemble=replace(SafeClipOptions().assemble, interpolate=None),
+        scale_variance=ScaleVarianceOptions(),
+    )
+    result = run_of(task_of(doScaleVariance=True), inputs)
+    same = safe_clip(inputs, weights=[1.0] * 5, options=options)
+    np.testing.assert_array_equal(result.coaddExposure.image.array, same.image.array)
+    assert text_of(result.decisions) == text_of(same.decisions)
+    assert text_of(result.decisions) != text_of(run_of(task_of(), inputs).decisions)
+
+
+def matched_of(inputs: list[Exposure]) -> list[Exposure]:
+    """Versions without the artifact of the third, so that the difference shows nothing."""
+    clean = warps(len(inputs), artifact_in=len(inputs))
+    return clean[::-1]
+
+
+def test_the_difference_can_be_made_of_matched_warps(caplog: pytest.LogCaptureFixture) -> None:
+    inputs = warps()
+    matched = warps()[::-1]
+    task = task_of(differenceWarpType="psfMatched")
+    result = run_of(task, inputs, psfMatchedWarpRefList=matched)
+    options = replace(
+        SafeClipOptions(), assemble=replace(SafeClipOptions().assemble, interpolate=None)
+    )
+    same = safe_clip(inputs, weights=[1.0] * 5, matched=matched, options=options)
+    np.testing.assert_array_equal(result.coaddExposure.image.array, same.image.array)
+    np.testing.assert_array_equal(result.coaddExposure.mask.array, same.mask.array)
+    assert clipped_in(result) == [2]
+    nothing = run_of(task, inputs, psfMatchedWarpRefList=matched_of(inputs))
+    assert clipped_in(nothing) == []
+    # Without being asked for they are ignored, as documented.
+    usual = run_of(task_of(), inputs, psfMatchedWarpRefList=matched_of(inputs))
+    assert clipped_in(usual) == [2]
+    for wrong in ({}, {"psfMatchedWarpRefList": []}):
+        with pytest.raises(RuntimeError, match="psfMatchedWarpRefList: matched: none of them"):
+            run_of(task, inputs, **wrong)
 
 
 def test_members_of_the_steps() -> None:
@@ -355,3 +420,26 @@ def test_quantum() -> None:
     (result,) = outputs
     assert clipped_in(result) == [2]
     assert isinstance(task_of(), AssembleCoaddTask)
+
+
+def test_quantum_with_matched_warps() -> None:
+    inputs = warps()
+    outputs: list[Any] = []
+    handles, matched = (
+        [ExposureRef(one, {"visit": one.info.visit_info.id}) for one in part]
+        for part in (inputs, matched_of(inputs))
+    )
+    butler = SimpleNamespace(
+        resources=SimpleNamespace(num_cores=1, max_mem=None),
+        quantum=SimpleNamespace(dataId={"tract": 3, "patch": 5}),
+        get=lambda refs: {"inputWarps": handles, "psfMatchedWarps": matched},
+        put=lambda result, refs: outputs.append(result),
+    )
+    for kind, clipped in (("psfMatched", []), ("direct", [2])):
+        task_of(differenceWarpType=kind).runQuantum(butler, None, None)
+        assert clipped_in(outputs.pop()) == clipped
+        config = SafeClipAssembleCoaddConfig()
+        config.differenceWarpType = kind
+        graph = PipelineGraph()
+        graph.add_task("safe", SafeClipAssembleCoaddTask, config)
+        assert ("psfMatchedWarps" in graph.tasks["safe"].inputs) == (kind == "psfMatched")

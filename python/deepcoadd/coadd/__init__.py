@@ -24,7 +24,11 @@ from deepcoadd.coadd._compare_warp_options import (
     CompareWarpOptions,
 )
 from deepcoadd.coadd._decisions import ArtifactCoadd, Decision, decision_table, input_labels
-from deepcoadd.coadd._difference import Difference, build_difference_image
+from deepcoadd.coadd._difference import (
+    Difference,
+    build_difference_image,
+    difference_of_matched,
+)
 from deepcoadd.coadd._find_artifacts import (
     Artifacts,
     ArtifactSteps,
@@ -39,7 +43,7 @@ from deepcoadd.coadd._find_artifacts_filter import (
     prefilter_artifacts,
 )
 from deepcoadd.coadd._input import CoaddInput, pixels_at
-from deepcoadd.coadd._matched import pair_matched
+from deepcoadd.coadd._matched import pair_matched, plan_of_matched
 from deepcoadd.coadd._metadata import widest_psf
 from deepcoadd.coadd._options import MAPS, TASK_ASSEMBLE, AssembleOptions
 from deepcoadd.coadd._polygons import with_valid_polygons
@@ -114,6 +118,7 @@ __all__ = [
     "detect_clip",
     "detect_clip_big",
     "difference_footprints",
+    "difference_of_matched",
     "filter_artifacts",
     "find_artifacts",
     "flag_inexact_psf",
@@ -125,6 +130,7 @@ __all__ = [
     "merged_signs",
     "pair_matched",
     "pixels_at",
+    "plan_of_matched",
     "prefilter_artifacts",
     "prepare",
     "read_bright_objects",

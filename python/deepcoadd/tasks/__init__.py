@@ -31,7 +31,11 @@ if TYPE_CHECKING:
     )
     from deepcoadd.tasks.interp_image import InterpImageConfig, InterpImageTask
     from deepcoadd.tasks.match_backgrounds import MatchBackgroundsConfig, MatchBackgroundsTask
-    from deepcoadd.tasks.safe_clip import SafeClipAssembleCoaddConfig, SafeClipAssembleCoaddTask
+    from deepcoadd.tasks.safe_clip import (
+        SafeClipAssembleCoaddConfig,
+        SafeClipAssembleCoaddConnections,
+        SafeClipAssembleCoaddTask,
+    )
     from deepcoadd.tasks.scale_variance import ScaleVarianceConfig, ScaleVarianceTask
     from deepcoadd.tasks.scale_zero_point import (
         ImageScaler,
@@ -75,6 +79,7 @@ _HOME = {
     "PsfWcsSelectImagesConfig": "select_images",
     "PsfWcsSelectImagesTask": "select_images",
     "SafeClipAssembleCoaddConfig": "safe_clip",
+    "SafeClipAssembleCoaddConnections": "safe_clip",
     "SafeClipAssembleCoaddTask": "safe_clip",
     "ScaleVarianceConfig": "scale_variance",
     "ScaleVarianceTask": "scale_variance",
@@ -112,6 +117,7 @@ __all__ = [
     "PsfWcsSelectImagesConfig",
     "PsfWcsSelectImagesTask",
     "SafeClipAssembleCoaddConfig",
+    "SafeClipAssembleCoaddConnections",
     "SafeClipAssembleCoaddTask",
     "ScaleVarianceConfig",
     "ScaleVarianceTask",

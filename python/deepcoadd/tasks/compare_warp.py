@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -72,6 +72,7 @@ class CompareWarpAssembleCoaddTask(AssembleCoaddTask):
         self.maskStreaks: StreakFinder | None = None
         self._partners: dict[int, WarpRef | None] = {}
         self._maskIds: list[Any] | None = None
+        self._templateWithout: Callable[[WarpRef | None], Exposure] | None = None
 
     def runQuantum(self, butlerQC: Any, inputRefs: Any, outputRefs: Any) -> None:
         """Read the inputs of one quantum, assemble, write.
@@ -198,7 +199,12 @@ class CompareWarpAssembleCoaddTask(AssembleCoaddTask):
         matched, scalers = _reordered(refs, supplementaryData)
         self._decisions: list[Any] = []
         self._partners = {id(ref): one for ref, one in zip(refs, matched, strict=True)}
-        altMaskList = self.findArtifacts(template, matched, scalers)
+        if self.config.leaveOneOut:
+            self._templateWithout = self._withoutEach(skyInfo, supplementaryData)
+        try:
+            altMaskList = self.findArtifacts(template, matched, scalers)
+        finally:
+            self._templateWithout = None
         result = super().run(
             skyInfo,
             refs,
@@ -219,6 +225,31 @@ class CompareWarpAssembleCoaddTask(AssembleCoaddTask):
         if self.config.doWriteArtifactMasks:
             result.artifactMasks = self._artifactMasks(refs, altMaskList, result.coaddExposure.box)
         return result
+
+    def _withoutEach(
+        self, skyInfo: Any, supplementary: Struct
+    ) -> Callable[[WarpRef | None], Exposure]:
+        """Makes the template of all PSF-matched warps but one."""
+        static = self.assembleStaticSkyModel
+        made = supplementary
+        if not hasattr(made, "weightList"):
+            made = static.prepareInputs(
+                [r for r in made.warpRefList if r is not None], skyInfo.bbox
+            )
+        lists = (made.warpRefList, made.imageScalerList, made.weightList)
+        rows = [row for row in zip(*lists, strict=True) if row[0] is not None]
+
+        def without(left: WarpRef | None) -> Exposure:
+            rest = [row for row in rows if not _is_same(row[0], left)]
+            if not rest:
+                raise NoDataError("leaveOneOut: there is one PSF-matched warp only")
+            template: Exposure = static.run(
+                skyInfo, *(list(column) for column in zip(*rest, strict=True))
+            ).coaddExposure
+            static.processResults(template)
+            return template
+
+        return without
 
     def _plan(self, *args: Any) -> CoaddPlan:
         """Plan whose PSF and tables hold where the PSF-matched warps are valid."""
@@ -261,13 +292,14 @@ class CompareWarpAssembleCoaddTask(AssembleCoaddTask):
             each artifact, one for all pixels without data, one for all with EDGE.
         """
         given = [None if ref is None else as_refs([ref])[0] for ref in warpRefList]
-        config = self.config
+        config, without = self.config, self._templateWithout
         found = find_artifacts(
             as_exposure(templateCoadd),
             given,
             scalers=imageScalerList,
             options=config.to_artifact_options(),
             streaks=self.maskStreaks if config.doFilterMorphological else None,
+            template_without=None if without is None else lambda k: without(given[k]),
             steps=ArtifactSteps(
                 scale=self._scaled if config.doScaleWarpVariance else None,
                 detect_template=self._detectTemplate,
@@ -340,6 +372,14 @@ class CompareWarpAssembleCoaddTask(AssembleCoaddTask):
     def applyAltEdgeMask(self, mask: Mask, altMaskList: Sequence[dict[str, Any]]) -> None:
         """Set SENSOR_EDGE and INEXACT_PSF, in place, where a PSF-matched warp has EDGE."""
         flag_matched_edges(mask, [spans for one in altMaskList for spans in one.get("EDGE", [])])
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two references, or exposures, are of one warp."""
+    if getattr(one, "exposure", one) is getattr(other, "exposure", other):
+        return True
+    ids = [dict(getattr(ref, "data_id", None) or {}) for ref in (one, other)]
+    return bool(ids[0]) and ids[0] == ids[1]
 
 
 def _as_mask(found: dict[str, Any], box: Box) -> Mask:

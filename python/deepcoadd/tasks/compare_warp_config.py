@@ -20,6 +20,7 @@ from deepcoadd.coadd import (
     TEMPLATE_ASSEMBLE,
     TEMPLATE_DETECTION,
     ArtifactOptions,
+    CompareWarpOptions,
 )
 from deepcoadd.errors import OptionError
 from deepcoadd.tasks.assemble_coadd import AssembleCoaddTask
@@ -129,6 +130,12 @@ class CompareWarpAssembleCoaddConfig(  # type: ignore[call-arg]
         default=ArtifactOptions.min_epochs_low,
         min=0,
         doc="Lower bound of the number of epochs that may show an artifact.",
+    )
+    leaveOneOut = Field(
+        dtype=bool,
+        default=CompareWarpOptions.leave_one_out,
+        doc="Compare each warp with a template of the others? For few warps: the time grows as the "
+        "square of their number.",
     )
     spatialThreshold = _fraction(
         "spatial_threshold", "Fraction of the pixels of an artifact that must be seen so rarely."

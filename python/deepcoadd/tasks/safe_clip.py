@@ -7,8 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from lsst.pex.config import ChoiceField, ConfigurableField, FieldValidationError, RangeField
+from lsst.pex.config import (
+    ChoiceField,
+    ConfigurableField,
+    Field,
+    FieldValidationError,
+    RangeField,
+)
 from lsst.pipe.base import NoWorkFound, Struct
+from lsst.pipe.base.connectionTypes import Input
 
 from deepcoadd.coadd import (
     SAFE_CLIP_ASSEMBLE,
@@ -19,20 +26,56 @@ from deepcoadd.coadd import (
     decisions_about_big,
     detect_clip,
     detect_clip_big,
+    difference_of_matched,
     input_labels,
     merged_signs,
+    pair_matched,
+    plan_of_matched,
 )
-from deepcoadd.errors import NoWorkError, OptionError
+from deepcoadd.errors import DeepcoaddError, NoDataError, NoWorkError, OptionError
 from deepcoadd.exposure import Exposure
 from deepcoadd.geometry import Box
-from deepcoadd.mask import DEFAULT_PLANES
-from deepcoadd.refs import as_refs
+from deepcoadd.mask import DEFAULT_PLANES, Mask
+from deepcoadd.refs import WarpRef, as_refs
 from deepcoadd.spans import Footprint, FootprintSet
 from deepcoadd.tasks.assemble_coadd import AssembleCoaddTask
-from deepcoadd.tasks.assemble_coadd_config import AssembleCoaddConfig, AssembleCoaddConnections
+from deepcoadd.tasks.assemble_coadd_config import (
+    EXPOSURE,
+    PATCH,
+    TEMPLATES,
+    AssembleCoaddConfig,
+    AssembleCoaddConnections,
+)
+from deepcoadd.tasks.scale_variance import ScaleVarianceTask
 from deepcoadd.tasks.source_detection import SourceDetectionTask
 
-__all__ = ["SafeClipAssembleCoaddConfig", "SafeClipAssembleCoaddTask"]
+__all__ = [
+    "SafeClipAssembleCoaddConfig",
+    "SafeClipAssembleCoaddConnections",
+    "SafeClipAssembleCoaddTask",
+]
+
+
+class SafeClipAssembleCoaddConnections(  # type: ignore[call-arg]
+    AssembleCoaddConnections,
+    dimensions=PATCH,
+    defaultTemplates=TEMPLATES,
+):
+    """Datasets of the base assembler, and the PSF-matched warps where they are asked for."""
+
+    psfMatchedWarps = Input(
+        doc="PSF-matched warps of the patch, in nJy; with differenceWarpType psfMatched.",
+        name="{inputCoaddName}Coadd_psfMatchedWarp",
+        storageClass=EXPOSURE,
+        dimensions=("tract", "patch", "skymap", "visit", "instrument"),
+        deferLoad=True,
+        multiple=True,
+    )
+
+    def __init__(self, *, config: Any = None) -> None:
+        super().__init__(config=config)
+        if config.differenceWarpType == "direct":
+            del self.psfMatchedWarps
 
 
 def _fraction(name: str, doc: str) -> Any:
@@ -49,7 +92,7 @@ def _fraction(name: str, doc: str) -> Any:
 
 class SafeClipAssembleCoaddConfig(  # type: ignore[call-arg]
     AssembleCoaddConfig,
-    pipelineConnections=AssembleCoaddConnections,
+    pipelineConnections=SafeClipAssembleCoaddConnections,
 ):
     """Configuration of `SafeClipAssembleCoaddTask`."""
 
@@ -88,6 +131,26 @@ class SafeClipAssembleCoaddConfig(  # type: ignore[call-arg]
         },
         doc="Detect sources on the warps?",
     )
+    warpDetection = ConfigurableField(
+        target=SourceDetectionTask,
+        doc="How sources are detected on the warps; its options are used, not its methods.",
+    )
+    differenceWarpType = ChoiceField(
+        dtype=str,
+        default="direct",
+        allowed={
+            "direct": "of the warps themselves",
+            "psfMatched": "of their PSF-matched versions, which run gets as psfMatchedWarpRefList: "
+            "stars in changing seeing do not hide what lies beside them",
+        },
+        doc="Of what the difference of plain and clipped mean is made.",
+    )
+    doScaleVariance = Field(
+        dtype=bool,
+        default=SafeClipOptions.scale_variance is not None,
+        doc="Scale the variances of the difference to the scatter of its pixels?",
+    )
+    scaleVariance = ConfigurableField(target=ScaleVarianceTask, doc="Scales them.")
 
     def setDefaults(self) -> None:
         """Set the defaults in which this task differs from those it is built on."""
@@ -120,6 +183,10 @@ class SafeClipAssembleCoaddConfig(  # type: ignore[call-arg]
             max_clip_foot_overlap_double=self.maxClipFootOverlapDouble,
             min_big_overlap=self.minBigOverlap,
             detect_on_warps=self.doDetectOnWarps,
+            warp_detection=self.warpDetection.value.to_options(),
+            scale_variance=(
+                self.scaleVariance.value.to_options() if self.doScaleVariance else None
+            ),
         )
 
 
@@ -139,6 +206,18 @@ class SafeClipAssembleCoaddTask(AssembleCoaddTask):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.makeSubtask("clipDetection")
+        if self.config.doScaleVariance:
+            self.makeSubtask("scaleVariance")
+        self._partners: dict[int, WarpRef | None] = {}
+
+    def makeSupplementaryData(self, butlerQC: Any, inputRefs: Any, outputRefs: Any) -> Struct:
+        """Return ``psfMatchedWarpRefList``, the PSF-matched warps of a quantum, if asked for."""
+        if self.config.differenceWarpType == "direct":
+            return Struct()
+        return Struct(psfMatchedWarpRefList=butlerQC.get(inputRefs).get("psfMatchedWarps") or [])
+
+    def _runArguments(self, prepared: Struct, supplementary: Struct) -> dict[str, Any]:
+        return {**super()._runArguments(prepared, supplementary), **supplementary.getDict()}
 
     def run(  # type: ignore[override]
         self,
@@ -162,21 +241,29 @@ class SafeClipAssembleCoaddTask(AssembleCoaddTask):
         weightList : sequence of float
             Weight of each warp.
         *args, **kwargs
-            Ignored.
+            Ignored, but for ``psfMatchedWarpRefList`` with differenceWarpType psfMatched: the
+            PSF-matched warps in any order, told apart by their identifications.
 
         Returns
         -------
         Struct
             Members of `AssembleCoaddTask.run`; ``altMaskList``: ``{"CLIPPED": [SpanSet, ...]}``
-            for each warp given; ``decisions``: table of `deepcoadd.coadd.decision_table`.
+            for each warp given; ``clipMask``: Mask with CLIPPED wherever a warp was left out;
+            ``decisions``: table of `deepcoadd.coadd.decision_table`.
 
         Raises
         ------
         NoWorkFound
             There is no warp, or none can be used.
+        RuntimeError
+            With differenceWarpType psfMatched: there are no PSF-matched warps.
         """
         refs = as_refs(tempExpRefList)
+        if self.config.differenceWarpType == "psfMatched":
+            matched = pair_matched(refs, kwargs.get("psfMatchedWarpRefList") or [])
+            self._partners = {id(ref): one for ref, one in zip(refs, matched, strict=True)}
         exp = self.buildDifferenceImage(skyInfo, refs, imageScalerList, weightList)
+        self._scaleVariance(exp)
         result = self.detectClip(exp, refs)
         planes = exp.mask.planes
         nBefore = [len(one["CLIPPED"]) for one in result.clipSpans]
@@ -200,9 +287,19 @@ class SafeClipAssembleCoaddTask(AssembleCoaddTask):
             mask=self.getBadPixelMask() | DEFAULT_PLANES.bitmask("CLIPPED"),
         )
         coadd.altMaskList = result.clipSpans
+        coadd.clipMask = _clip_mask(result.clipSpans, coadd.coaddExposure.box)
         coadd.decisions = decision_table(decisions, input_labels(refs), exp.info.wcs)
         self.metadata["n_artifacts"] = sum(bool(decision.clipped) for decision in decisions)
         return coadd
+
+    def _scaleVariance(self, exp: Exposure) -> None:
+        """Scale the variances of a difference, in place, if asked for and possible."""
+        if not self.config.doScaleVariance:
+            return
+        try:
+            self.scaleVariance.run(exp.masked_image)
+        except DeepcoaddError as error:
+            self.log.warning("variances of the difference are left as they are: %s", error)
 
     def buildDifferenceImage(
         self,
@@ -217,14 +314,22 @@ class SafeClipAssembleCoaddTask(AssembleCoaddTask):
         -------
         Exposure
             Difference image (exactly 0 where nothing is clipped), sum of the variances, OR of the
-            masks; with the PSF of the mean.
+            masks; with the PSF of the mean. With differenceWarpType psfMatched that of the
+            PSF-matched warps that `run` was given.
         """
         lists = (tempExpRefList, imageScalerList, weightList, None)
         try:
             plan = self._plan(skyInfo, lists, self.prepareStats(), None)
         except NoWorkError as error:
             raise NoWorkFound(str(error)) from error
-        return build_difference_image(plan).exposure
+        if self.config.differenceWarpType == "direct":
+            return build_difference_image(plan).exposure
+        partners = [self._partners.get(id(one.ref)) for one in plan.inputs]
+        try:
+            still = plan_of_matched(plan, partners, plan.options, None)
+        except NoWorkError as error:
+            raise NoDataError(f"psfMatchedWarpRefList: {error}") from None
+        return difference_of_matched(plan, still).exposure
 
     def detectClip(self, exp: Exposure, tempExpRefList: Sequence[Any]) -> Struct:
         """Find the footprints of a difference image that one or two warps are to blame for.
@@ -294,3 +399,12 @@ class SafeClipAssembleCoaddTask(AssembleCoaddTask):
             detectionFootprints,
             min_overlap=self.config.minBigOverlap,
         )
+
+
+def _clip_mask(clipSpans: Sequence[dict[str, Any]], box: Box) -> Mask:
+    """Mask, of the default planes, of what was left out of any warp."""
+    mask = Mask.zeros(box)
+    for one in clipSpans:
+        for spans in one["CLIPPED"]:
+            spans.clipped_to(box).set_mask(mask, "CLIPPED")
+    return mask
