@@ -67,6 +67,12 @@ from deepcoadd.background._superpixels import (
     SuperpixelBackground,
     SuperpixelOptions,
 )
+from deepcoadd.background._visit_background import (
+    VisitBackground,
+    VisitBackgroundOptions,
+    VisitBins,
+    fit_visit_background,
+)
 
 __all__ = [
     "INTERPOLATIONS",
@@ -107,6 +113,9 @@ __all__ = [
     "SuperpixelOptions",
     "TractMatchOptions",
     "TractModel",
+    "VisitBackground",
+    "VisitBackgroundOptions",
+    "VisitBins",
     "VisitSky",
     "accept_match",
     "apply_match",
@@ -120,6 +129,7 @@ __all__ = [
     "fit_background",
     "fit_levels",
     "fit_polynomial",
+    "fit_visit_background",
     "frame_of_wcs",
     "interpolate_nodes",
     "least_squares",

@@ -15,7 +15,7 @@ from deepcoadd.background._options import BackgroundOptions
 from deepcoadd.errors import ShapeError, SingularError, TooManyMaskedPixelsError
 from deepcoadd.geometry import Box
 
-__all__ = ["Polynomial", "fit_polynomial"]
+__all__ = ["Polynomial", "chebyshev_terms", "fit_polynomial"]
 
 Floats = NDArray[np.float64]
 
@@ -114,7 +114,7 @@ def _bin_means(length: int, n: int, order: int) -> Floats:
     return np.asarray(np.add.reduceat(every, edges[:-1], axis=0) / np.diff(edges)[:, None])
 
 
-def _terms(orders: tuple[int, int], kind: str) -> tuple[tuple[int, int], ...]:
+def chebyshev_terms(orders: tuple[int, int], kind: str) -> tuple[tuple[int, int], ...]:
     """Orders (y, x) of the terms."""
     highest = sum(orders) if kind == "tensor" else max(orders)
     return tuple(
@@ -177,7 +177,7 @@ def fit_polynomial(
     orders = wanted = options.orders
     while True:
         in_y, in_x = _bases(values.shape, box, orders, options, centers)
-        terms = _terms(orders, options.approx_terms)
+        terms = chebyshev_terms(orders, options.approx_terms)
         design = _design(terms, in_y[rows], in_x[columns]) * root[:, None]
         enough = len(terms) <= len(data)
         if enough:
