@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import astropy.units as u
 import numpy as np
 import pytest
 from hypothesis import given
@@ -24,16 +25,28 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from matplotlib.text import Text
 
+from deepcoadd.background import (
+    ClassicMatchOptions,
+    GlobalMatchOptions,
+    TractMatchOptions,
+    match_backgrounds,
+)
 from deepcoadd.plot import (
     Preview,
     Report,
     ReportInput,
     ReportTable,
+    SkyPoint,
+    SkyReport,
+    show_cells,
     show_difference,
     show_mask,
     thumbnail,
+    write_match_report,
     write_report,
+    write_sky_report,
 )
 
 
@@ -293,3 +306,103 @@ def test_difference_saturates_at_the_limit_even_if_that_is_unknown() -> None:
     ax = axes()
     show_difference(ax, Image.full(Box.from_shape((4, 4)), 3.0), limit=float("nan"))
     assert ax.images[0].get_clim() == (-1.0, 1.0)
+
+
+def test_cells_without_a_value_are_grey_and_ticks_are_pixels() -> None:
+    figure = Figure(layout="constrained")
+    FigureCanvasAgg(figure)
+    ax = figure.add_subplot()
+    values = np.array([[1.0, -2.0], [np.nan, 0.0]])
+    box = Box.from_shape((40, 60), start=(10, 20))
+    assert show_cells(ax, values, box, title="cells", label="nJy") is ax
+    (shown,) = ax.images
+    assert shown.get_extent() == [19.5, 79.5, 9.5, 49.5]
+    low, high = shown.get_clim()
+    assert -low == high == pytest.approx(2.0, rel=0.05)
+    colors = shown.to_rgba(shown.get_array())
+    np.testing.assert_allclose(colors[1, 0, :3], 0x99 / 0xFF)
+    assert colors[0, 0, 0] > colors[0, 0, 2]
+    assert colors[0, 1, 2] > colors[0, 1, 0]
+    assert [axis.get_ylabel() for axis in figure.axes] == ["y [pixels]", "nJy"]
+    bare = figure.add_subplot()
+    show_cells(bare, np.full((3, 3), np.nan))
+    assert bare.images[0].get_clim() == (-1.0, 1.0)
+    assert list(bare.get_xticks()) == []
+
+
+def labels(figure: Figure) -> set[str]:
+    """All texts of a picture."""
+    return {text.get_text() for text in figure.findobj(Text)}
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
+    """Texts of each picture that is written."""
+    found: list[set[str]] = []
+
+    def noted(figure: Figure, path: Path, **how: object) -> None:
+        figure.draw_without_rendering()
+        found.append(labels(figure))
+        path.touch()
+
+    monkeypatch.setattr(Figure, "savefig", noted)
+    return found
+
+
+def test_pictures_of_a_coadd_say_what_they_are(tmp_path: Path, drawn: list[set[str]]) -> None:
+    write_report(tmp_path / "r", report())
+    assert len(drawn) == 6
+    for words in drawn[:5]:
+        assert any("Coadd of <2> inputs" in word for word in words)
+    for words in [*drawn[:4], drawn[5]]:
+        assert {"x [pixels]", "y [pixels]"} <= words
+    assert "nJy" in drawn[0]
+    assert any(word.startswith("CLIPPED") for word in drawn[1])
+    assert "depth [AB magnitudes at 5 sigma]" in drawn[5]
+
+
+@pytest.mark.parametrize(
+    ("mode", "options", "n_panels"),
+    [
+        ("global", GlobalMatchOptions(order=1), 3),
+        ("classic", ClassicMatchOptions(bin_size=30), 2),
+        ("classic", ClassicMatchOptions(bin_size=30, use_polynomial=True, order=1), 3),
+        ("tract", TractMatchOptions(cell_size=30), 2),
+    ],
+)
+def test_pictures_of_matches_have_names_and_units(
+    mode: str, options: object, n_panels: int, tmp_path: Path, drawn: list[set[str]]
+) -> None:
+    rng = np.random.default_rng(2)
+    inputs = []
+    for visit in range(3):
+        pixels = MaskedImage.from_arrays(rng.normal(9 * visit, 2, (120, 150)), variance=4.0)
+        one = Exposure(pixels, unit=u.adu)
+        inputs.append(ExposureRef(one, {"visit": 70 + visit}))
+    match = match_backgrounds(inputs, mode, options)  # type: ignore[arg-type]
+    write_match_report(tmp_path / "r", match, {"mode": mode}, (("input",), []), "")
+    assert len(drawn) == (3 if mode == "global" else 2)
+    for words in drawn:
+        assert "adu" in words
+        assert "background added" in words
+        assert any("visit 7" in word for word in words)
+        assert len([word for word in words if "rms" in word]) == n_panels - 1
+
+
+def test_pictures_of_sky_frames_have_units_and_visits(
+    tmp_path: Path, drawn: list[set[str]]
+) -> None:
+    rng = np.random.default_rng(3)
+    frames = {name: rng.normal(0, 0.01, (4, 5)).astype(np.float32) for name in ("7", "11")}
+    frames["7"][0, 0] = np.nan
+    errors = {name: np.full((4, 5), 1e-3, np.float32) for name in frames}
+    points = [SkyPoint("visit A", 300.0, 301.0, 2.0, frames, frames), SkyPoint("B", 200.0)]
+    page = SkyReport("Sky frames", frames, points, settings="a = 1", errors=errors, unit="electron")
+    path = write_sky_report(tmp_path / "r", page)
+    assert "level [electron]" in path.read_text()
+    first, scales, visit = drawn
+    assert {"detector 7", "detector 11", "share of the sky level", "error"} <= first
+    assert "sky level [electron]" in scales
+    assert "visit A" in scales
+    assert {"before", "after", "electron"} <= visit
+    assert any("visit visit A" in word for word in visit)

@@ -195,7 +195,12 @@ class _Run:
             from deepcoadd.plot import SkyReport, write_sky_report
 
             bins = {name: frames[name].values for name in names_of(frames)}
-            page = SkyReport(title, bins, points, facts, self.skipped, self.settings())
+            with np.errstate(invalid="ignore"):
+                errors = {name: np.sqrt(frames[name].variances) for name in bins}
+            unit = str(self.visits[0].inputs[0].ref.info().unit or "")
+            page = SkyReport(
+                title, bins, points, facts, self.skipped, self.settings(), errors, unit
+            )
             write_sky_report(self.report, page, overwrite=self.overwrite)
         if not self.terminal.quiet:
             print_facts(self.terminal.stdout, facts)

@@ -9,6 +9,7 @@ except ImportError as error:
     raise ImportError('pictures need matplotlib: pip install "deepcoadd[plot]"') from error
 
 from deepcoadd.plot._figures import (
+    show_cells,
     show_difference,
     show_image,
     show_mask,
@@ -27,6 +28,7 @@ __all__ = [
     "ReportTable",
     "SkyPoint",
     "SkyReport",
+    "show_cells",
     "show_difference",
     "show_image",
     "show_mask",

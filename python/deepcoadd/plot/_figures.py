@@ -9,18 +9,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from astropy.visualization import AsinhStretch, ImageNormalize, ZScaleInterval
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 
+from deepcoadd.geometry import Box
 from deepcoadd.image import Image, MaskedImage
 from deepcoadd.noise import NoiseSample
 from deepcoadd.plot._reduce import Preview
 
 __all__ = [
     "PLANE_COLORS",
+    "cell_limit",
     "colored",
     "grey_levels",
+    "show_cells",
     "show_difference",
     "show_image",
     "show_mask",
@@ -45,9 +49,8 @@ def _preview(image: Image | Preview) -> Preview:
     return image if isinstance(image, Preview) else Preview.of(image)
 
 
-def _extent(image: Preview) -> tuple[float, float, float, float]:
+def _extent(box: Box) -> tuple[float, float, float, float]:
     """Outer pixel edges in the parent frame, as `imshow` wants them."""
-    box = image.box
     return (box.x.start - 0.5, box.x.stop - 0.5, box.y.start - 0.5, box.y.stop - 0.5)
 
 
@@ -84,8 +87,17 @@ def show_image(ax: Axes, image: Image | Preview, *, title: str = "", label: str 
 
 
 def show_scale(ax: Axes, image: Image | Preview, *, title: str = "", label: str = "") -> Axes:
-    """Draw a count or map on a linear scale from its smallest to its largest value."""
-    return _draw(ax, _preview(image), title, label, cmap="viridis")
+    """Draw a count or map on a linear scale from its smallest to its largest value.
+
+    One that has one value throughout is drawn in one colour, with that value on the bar.
+    """
+    small = _preview(image)
+    values = small.array[np.isfinite(small.array)]
+    how: dict[str, Any] = {"cmap": "viridis"}
+    if values.size and values.min() == values.max():
+        half = 0.5 * max(abs(float(values[0])), 1.0)
+        how |= {"vmin": float(values[0]) - half, "vmax": float(values[0]) + half}
+    return _draw(ax, small, title, label, **how)
 
 
 def show_difference(
@@ -96,12 +108,68 @@ def show_difference(
     return _draw(ax, _preview(image), title, label, cmap="RdBu_r", vmin=-bound, vmax=bound)
 
 
+def cell_limit(values: npt.NDArray[Any]) -> float:
+    """Where colours of cells saturate: a hundredth of them lies beyond; 1 where there is none."""
+    known = np.abs(values[np.isfinite(values)])
+    limit = float(np.quantile(known, 0.99)) if known.size else 0.0
+    return limit if limit > 0 else 1.0
+
+
+def show_cells(
+    ax: Axes,
+    values: npt.NDArray[Any],
+    box: Box | None = None,
+    *,
+    limit: float | None = None,
+    title: str = "",
+    label: str = "",
+) -> Axes:
+    """Draw a grid of cells, blue below zero, red above, grey without a value; return the axes.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw; the first row is at the bottom.
+    values : (ny, nx) array
+        Cells of about equal size; NaN: none.
+    box : Box, optional
+        Pixels that they cover, shown by the ticks; none without it.
+    limit : float, optional
+        Colours saturate at plus and minus this; by default see `cell_limit`.
+    title, label : str
+        Of the axes, and of the colour bar (no bar when left out).
+    """
+    bound = cell_limit(values) if limit is None else limit
+    colors = colormaps["RdBu_r"].with_extremes(bad="#999999")
+    how: dict[str, Any] = {"cmap": colors, "vmin": -bound, "vmax": bound, "interpolation": "none"}
+    shown = np.ma.masked_invalid(values)
+    if box is not None:
+        return _finish(ax, shown, _extent(box), title, label, **how)
+    _finish(ax, shown, None, title, label, **how)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.set_xlabel("")
+    ax.set_ylabel("")
+    return ax
+
+
 def _draw(ax: Axes, image: Preview, title: str, label: str, **how: Any) -> Axes:
-    shown = ax.imshow(image.array, origin="lower", extent=_extent(image), **how)
+    return _finish(ax, image.array, _extent(image.box), title, label, **how)
+
+
+def _finish(ax: Axes, array: Any, extent: Any, title: str, label: str, **how: Any) -> Axes:
+    """Draw an array with title, colour bar and names of the axes."""
+    shown = ax.imshow(array, origin="lower", extent=extent, **how)
     if label:
         ax.figure.colorbar(shown, ax=ax, label=label, shrink=0.8)
     ax.set_title(title)
+    _name_axes(ax)
     return ax
+
+
+def _name_axes(ax: Axes) -> None:
+    ax.set_xlabel("x [pixels]")
+    ax.set_ylabel("y [pixels]")
 
 
 def colored(image: Preview) -> npt.NDArray[np.float64]:
@@ -125,7 +193,7 @@ def show_mask(ax: Axes, image: MaskedImage | Preview, *, title: str = "") -> Axe
         if name in small.planes:
             share = 100.0 * small.counts[name] / small.box.area
             handles.append(Patch(color=color, label=f"{name} {share:.2g} %"))
-    ax.imshow(colored(small), origin="lower", extent=_extent(small))
+    ax.imshow(colored(small), origin="lower", extent=_extent(small.box))
     if handles:
         ax.legend(
             handles=handles,
@@ -133,8 +201,11 @@ def show_mask(ax: Axes, image: MaskedImage | Preview, *, title: str = "") -> Axe
             bbox_to_anchor=(1.01, 1.0),
             facecolor="#777777",
             labelcolor="white",
-        )
+            title="mask planes, share of the pixels",
+            title_fontsize="small",
+        ).get_title().set_color("white")
     ax.set_title(title)
+    _name_axes(ax)
     return ax
 
 

@@ -164,33 +164,46 @@ def write_report(folder: str | Path, report: Report, *, overwrite: bool = False)
 def _pictures(report: Report) -> dict[str, tuple[Drawing, str]]:
     """File name -> how to draw it, and its caption."""
     coadd, noise, n_image, mean = report.coadd, report.noise, report.n_image, report.plain_mean
-    label = report.unit or "pixel value"
+    label, title = report.unit or "pixel value", report.title
     out: dict[str, tuple[Drawing, str]] = {
-        "coadd": (lambda ax: show_image(ax, coadd, label=label), "Coadd"),
-        "mask": (lambda ax: show_mask(ax, coadd), "Mask planes"),
+        "coadd": (lambda ax: show_image(ax, coadd, title=title, label=label), "Coadd"),
+        "mask": (lambda ax: show_mask(ax, coadd, title=f"{title}: mask"), "Mask planes"),
     }
     if n_image is not None:
         out["n-image"] = (
-            lambda ax: show_scale(ax, n_image, label="inputs"),
+            lambda ax: show_scale(
+                ax, n_image, title=f"{title}: good inputs", label="number of inputs"
+            ),
             "Number of inputs in each pixel",
         )
     if mean is not None:
         difference = coadd.minus(mean)
         out["difference"] = (
-            lambda ax: show_difference(ax, difference, limit=5.0 * noise.expected, label=label),
+            lambda ax: show_difference(
+                ax,
+                difference,
+                limit=5.0 * noise.expected,
+                title=f"{title} - plain mean",
+                label=f"{label}, saturating at 5 times the expected noise",
+            ),
             "Coadd minus the plain mean: what was taken out is blue",
         )
     out["noise"] = (
-        lambda ax: show_noise(ax, noise),
+        lambda ax: show_noise(ax, noise, title=f"{title}: sky pixels"),
         f"Noise of the sky pixels: {noise.ratio:.3f} times what the variance plane promises",
     )
     for name, image in report.maps.items():
-        out[f"map-{name}"] = (_drawn_map(image, name), f"Map: {name}")
+        out[f"map-{name}"] = (_drawn_map(image, name, label), f"Map: {name}")
     return out
 
 
-def _drawn_map(image: Preview, name: str) -> Drawing:
-    return lambda ax: show_scale(ax, image, label=name)
+_MAP_UNITS = {"exposure_time": "s", "depth": "AB magnitudes at 5 sigma", "date": "MJD"}
+
+
+def _drawn_map(image: Preview, name: str, unit: str) -> Drawing:
+    unit = {**_MAP_UNITS, "weight": f"1 / {unit}²"}.get(name, "")
+    label = f"{name} [{unit}]" if unit else name
+    return lambda ax: show_scale(ax, image, title=name.replace("_", " "), label=label)
 
 
 def _save(path: Path, draw: Drawing) -> None:
