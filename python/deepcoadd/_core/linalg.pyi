@@ -2,11 +2,20 @@
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["least_squares", "normal_equations"]
+__all__ = ["evidence", "least_squares", "normal_equations"]
 
 _Floats = NDArray[np.float64]
 _Parts = tuple[_Floats, _Floats, _Floats, int, float]
 
+def evidence(
+    matrix: _Floats,
+    vector: _Floats,
+    square: float,
+    variances: _Floats,
+    strengths: list[float],
+    *,
+    least_share: float,
+) -> tuple[_Floats, _Floats]: ...
 def least_squares(
     design: _Floats, data: _Floats, *, method: str, threshold: float | None
 ) -> _Parts: ...

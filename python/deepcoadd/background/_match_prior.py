@@ -8,12 +8,14 @@ under which the differences of some pairs of exposures are most likely.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deepcoadd._core import linalg as _core
 from deepcoadd.background._match_series import Series
 
 __all__ = ["FieldPrior", "most_likely_prior", "pairs_of"]
@@ -122,16 +124,19 @@ class _PairSums:
         waves = waves - free @ (free.T @ waves)
         return cls(waves.T @ waves, waves.T @ y, float(y @ y), int(both.sum()) - n_polynomials)
 
-    def terms(self, variances: Floats, strengths: Floats) -> tuple[Floats, Floats]:
-        """Squared residuals in units of the noise, and log of the determinant, by strength."""
-        keep = np.flatnonzero(variances > _LEAST_SHARE * variances.max())
-        root = np.sqrt(variances[keep])
-        inner = self.matrix[np.ix_(keep, keep)]
-        eigen, vectors = np.linalg.eigh(root[:, None] * inner * root[None, :])
-        z = (root * self.vector[keep]) @ vectors
-        grown = 1.0 + np.outer(strengths, np.maximum(eigen, 0.0))
-        square = self.square - (strengths[:, None] * z**2 / grown).sum(axis=1)
-        return square, np.log(grown).sum(axis=1)
+    def evidence(self, variances: Floats, strengths: list[float]) -> tuple[Floats, Floats]:
+        """Squared residuals in units of the noise, and log of the determinant.
+
+        Both (priors, strengths), from (priors, waves) variances.
+        """
+        return _core.evidence(
+            self.matrix,
+            self.vector[:, None],
+            self.square,
+            variances,
+            strengths,
+            least_share=_LEAST_SHARE,
+        )
 
 
 def most_likely_prior(
@@ -163,21 +168,18 @@ def most_likely_prior(
     unit = float(np.median(1.0 / weights[weights > 0]))
     n_free = sum(s.n for s in sums)
     strengths = unit * np.array(_STRENGTHS)
-    best: tuple[float, FieldPrior] | None = None
-    for form in _FORMS:
-        for length in np.geomspace(series.shortest, max(series.grid.box.shape), _N_LENGTHS):
-            share = _share(series, form, length)
-            # The difference of two fields has twice the variance.
-            found = [s.terms(2.0 * share[n_polynomials:], strengths) for s in sums]
-            noise = np.maximum(sum(square for square, _ in found) / n_free, _LEAST_NOISE)
-            likelihood = -0.5 * (n_free * np.log(noise) + sum(logs for _, logs in found))
-            k = int(np.argmax(likelihood))
-            if best is None or likelihood[k] > best[0]:
-                variances = noise[k] * strengths[k] * share
-                amplitude = float(np.sqrt(noise[k] * strengths[k]))
-                variances[:n_polynomials] = _FREE * max(noise[k] * unit, amplitude**2)
-                variances[0] = np.inf
-                prior = FieldPrior(form, float(length), amplitude, float(noise[k]), variances)
-                best = float(likelihood[k]), prior
-    assert best is not None
-    return best[1]
+    lengths = np.geomspace(series.shortest, max(series.grid.box.shape), _N_LENGTHS)
+    kinds = [(form, float(length)) for form in _FORMS for length in lengths]
+    shares = np.array([_share(series, *kind) for kind in kinds])
+    # The difference of two fields has twice the variance.
+    doubled = 2.0 * shares[:, n_polynomials:]
+    found = [s.evidence(doubled, strengths.tolist()) for s in sums]
+    noises = np.maximum(sum(square for square, _ in found) / n_free, _LEAST_NOISE)
+    likelihood = -0.5 * (n_free * np.log(noises) + sum(logs for _, logs in found))
+    i, k = np.unravel_index(np.argmax(likelihood), likelihood.shape)
+    noise, strength = float(noises[i, k]), float(strengths[k])
+    variances = noise * strength * shares[i]
+    amplitude = math.sqrt(noise * strength)
+    variances[:n_polynomials] = _FREE * max(noise * unit, amplitude**2)
+    variances[0] = np.inf
+    return FieldPrior(*kinds[i], amplitude, noise, variances)

@@ -110,7 +110,7 @@ mod _core {
     #[pymodule]
     mod linalg {
         #[pymodule_export]
-        use crate::linalg::{least_squares, normal_equations};
+        use crate::linalg::{evidence, least_squares, normal_equations};
         #[pymodule_init]
         fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
             crate::register(m)

@@ -3,7 +3,7 @@
 
 use crate::array;
 use crate::error::PyRes;
-use deepcoadd_core::linalg::{self, Fit, Method};
+use deepcoadd_core::linalg::{self, Fit, Method, NormalSums};
 use ndarray::Array2;
 use numpy::{IntoPyArray, PyArray1, PyArray2};
 use pyo3::prelude::*;
@@ -16,6 +16,8 @@ type Parts<'py> = (
     usize,
     f64,
 );
+
+type Planes<'py> = Bound<'py, PyArray2<f64>>;
 
 fn parts(py: Python<'_>, fit: Fit) -> Parts<'_> {
     let p = fit.solution.len();
@@ -61,6 +63,34 @@ pub fn normal_equations<'py>(
     let (rhs, _) = numbers(rhs, "rhs")?;
     let fit = py.detach(|| linalg::normal_equations(&fisher, &rhs, method, threshold))?;
     Ok(parts(py, fit))
+}
+
+/// Squares and logarithms (priors, strengths) of data with sums (p, p) and (p, 1).
+#[pyfunction]
+#[pyo3(signature = (matrix, vector, square, variances, strengths, *, least_share))]
+pub fn evidence<'py>(
+    py: Python<'py>,
+    matrix: &Bound<'py, PyAny>,
+    vector: &Bound<'py, PyAny>,
+    square: f64,
+    variances: &Bound<'py, PyAny>,
+    strengths: Vec<f64>,
+    least_share: f64,
+) -> PyRes<(Planes<'py>, Planes<'py>)> {
+    let (matrix, _) = numbers(matrix, "matrix")?;
+    let (vector, _) = numbers(vector, "vector")?;
+    let (variances, p) = numbers(variances, "variances")?;
+    let sums = NormalSums {
+        matrix: &matrix,
+        vector: &vector,
+        square,
+    };
+    let found = py.detach(|| linalg::evidence(sums, &variances, &strengths, least_share))?;
+    let shape = (variances.len() / p.max(1), strengths.len());
+    let plane = |values: Vec<f64>| {
+        Array2::from_shape_fn(shape, |(i, j)| values[i * shape.1 + j]).into_pyarray(py)
+    };
+    Ok((plane(found.squares), plane(found.logs)))
 }
 
 /// Numbers of an array by rows, and its number of columns.

@@ -130,7 +130,7 @@ fn checked(threshold: Option<f64>, method: Method, p: usize) -> Result<f64> {
     }
 }
 
-fn matrix(rows: &[f64], p: usize) -> Mat<f64> {
+pub(super) fn matrix(rows: &[f64], p: usize) -> Mat<f64> {
     Mat::from_fn(rows.len() / p, p, |i, j| rows[i * p + j])
 }
 
