@@ -72,9 +72,16 @@ fn of_prior(
     let least = least_share * variances.iter().copied().fold(0.0, f64::max);
     let kept: Vec<usize> = (0..p).filter(|&k| variances[k] > least).collect();
     let n = kept.len();
+    let mut found = Evidence {
+        squares: vec![sums.square; strengths.len()],
+        logs: vec![0.0; strengths.len()],
+    };
+    if n == 0 {
+        return Ok(found);
+    }
     let root: Vec<f64> = kept.iter().map(|&k| variances[k].sqrt()).collect();
     let mut inner = vec![0.0; n * n];
-    for (row, (&i, left)) in inner.chunks_exact_mut(n.max(1)).zip(kept.iter().zip(&root)) {
+    for (row, (&i, left)) in inner.chunks_exact_mut(n).zip(kept.iter().zip(&root)) {
         for (value, (&j, right)) in row.iter_mut().zip(kept.iter().zip(&root)) {
             *value = left * sums.matrix[i * p + j] * right;
         }
@@ -92,10 +99,6 @@ fn of_prior(
             z * z
         })
         .collect();
-    let mut found = Evidence {
-        squares: vec![sums.square; strengths.len()],
-        logs: vec![0.0; strengths.len()],
-    };
     for (t, &strength) in strengths.iter().enumerate() {
         for (value, square) in values.iter().zip(&along) {
             let grown = 1.0 + strength * value;
