@@ -188,6 +188,12 @@ def test_inputs_that_lie_worlds_apart_need_a_box() -> None:
     assert near.box.shape == (106, 105)
 
 
+@pytest.mark.parametrize("start", [(2**30, 0), (0, -(2**40))])
+def test_pixels_beyond_the_reach_of_tables_are_refused(start: tuple[int, int]) -> None:
+    with pytest.raises(OptionError, match="pixels must lie between -1073741824 and 1073741824"):
+        assemble([warp(start=start)], options=PLAIN)
+
+
 def test_input_that_cannot_be_an_input() -> None:
     with pytest.raises(OptionError, match="expected an exposure"):
         assemble([3], options=PLAIN)

@@ -46,6 +46,16 @@ def test_an_isolated_pixel_grows_to_a_disc():
     assert not pixels.mask.has("EDGE", "DETECTED_NEGATIVE").any()
 
 
+def test_an_infinite_pixel_has_no_significance_against_infinite_noise():
+    pixels = with_points({(30, 40): np.inf, (10, 20): 10.0})
+    pixels.variance.array[30, 40] = np.inf
+    result = detect(pixels, sigma=2.0, do_smooth=False)
+    assert result.positive is not None
+    found = {one.peaks[0].x: one.peaks[0].significance for one in result.positive}
+    assert found[320] == 10.0
+    assert found[340] is None
+
+
 def test_min_pixels_counts_before_growth():
     pixels = with_points({(30, 40): 10.0, (30, 41): 10.0, (10, 10): 10.0})
     for least, n in ((1, 2), (2, 1), (3, 0)):

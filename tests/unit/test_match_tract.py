@@ -196,6 +196,24 @@ def test_light_that_only_one_visit_masks_pulls_single_warps() -> None:
     assert worst["fast"] > 2 * worst["exact"]
 
 
+def test_pixels_whose_squares_pass_float32() -> None:
+    """The variance of the model is infinite there; its levels are right."""
+    factor = np.float32(1e25)
+    inputs = warps(2)
+    for ref in inputs:
+        image = ref.exposure.masked_image
+        image.image.array *= factor
+        image.variance.array[:] = 1.0
+    found = match_backgrounds(inputs, mode="tract", options=OPTIONS)
+    plain = match_backgrounds(warps(2), mode="tract", options=OPTIONS)
+    for large, small in zip(found.results, plain.results, strict=True):
+        if large.model is not None and small.model is not None:
+            want = small.model.image(PATCHES[0]).array
+            np.testing.assert_allclose(
+                large.model.image(PATCHES[0]).array / factor, want, rtol=1e-4
+            )
+
+
 def test_variances_are_inflated() -> None:
     refs = warps(2)
     wide = replace(OPTIONS, variance_inflation=2.5)

@@ -236,9 +236,12 @@ def _match(
     if options.smooth > 0:
         wanted = smooth_cells(difference, ~measured, options.smooth)
     variances = levels.variances[chosen] + levels.variances[visit]
+    # A variance beyond float32 becomes infinite.
+    with np.errstate(over="ignore"):
+        narrow = np.where(measured, variances, np.nan).astype(np.float32)
     background = BackgroundModel(
         fill_cells(np.where(measured, wanted, np.nan)).astype(np.float32),
-        np.where(measured, variances, np.nan).astype(np.float32),
+        narrow,
         levels.grid.box,
         BackgroundOptions(bin_size=options.cell_size, algorithm=options.interp_style),
     )

@@ -34,6 +34,9 @@ _log = logging.getLogger(__name__)
 Progress = Callable[[int, int, str], None]
 """Called with (units done, units in all, what is being done)."""
 
+_REACH = 2**30
+"""Coordinates of pixels are no farther from 0."""
+
 _MOST_EMPTY = 16
 """A hull this many times larger than its inputs is more likely a wrong header than a mosaic."""
 
@@ -234,7 +237,7 @@ class _Chooser:
             raise NoWorkError(f"none of the {len(self.refs)} inputs can be used ({reasons})")
         order = sorted(self._records)
         used = tuple(self._used[index] for index in order)
-        box = self._hull(used) if self.box is None else self.box
+        box = _within_reach(self._hull(used) if self.box is None else self.box)
         chosen = tuple(united(alternates[index], box) for index in order)
         records = tuple(self._records[index] for index in order)
         return CoaddPlan(
@@ -303,6 +306,13 @@ def _one_each(name: str, values: Sequence[Any] | None, n: int) -> list[Any]:
     if len(values) != n:
         raise ShapeError(f"{name}: {len(values)} for {n} inputs; one for each is needed")
     return list(values)
+
+
+def _within_reach(box: Box) -> Box:
+    """A box whose coordinates sets of pixels and the tables of inputs can hold."""
+    if min(box.y.start, box.x.start) < -_REACH or max(box.y.stop, box.x.stop) > _REACH:
+        raise OptionError(f"box = {box}: pixels must lie between {-_REACH} and {_REACH}")
+    return box
 
 
 def _checked_weights(weights: Sequence[float] | None, n: int) -> list[float | None]:

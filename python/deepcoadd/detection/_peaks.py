@@ -34,7 +34,10 @@ def with_significance(
     if unit is None:
         y0, x0 = pixels.box.start
         noise = np.sqrt(pixels.variance.array[peaks["y"] - y0, peaks["x"] - x0], dtype=np.float64)
-    return footprints.with_significance(np.abs(peaks["value"]) / noise)
+    # An infinite value whose variance is infinite has none: NaN.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        significance = np.abs(peaks["value"]) / noise
+    return footprints.with_significance(significance)
 
 
 def found_again(
