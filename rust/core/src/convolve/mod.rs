@@ -5,6 +5,9 @@
 
 mod gaussian;
 mod separable;
+mod spread;
+mod sums;
+mod sweep;
 
 pub use gaussian::{gaussian, gaussian_taps};
 pub use separable::{Planes, PlanesMut, separable};

@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Convolution with the outer product of two rows of taps.
 //!
-//! Sums are f64 and rounded to f32 once, after both axes, and each has a fixed order, so that the
-//! bits depend neither on the bands and blocks that the work is cut into nor on the lanes.
+//! Each sum has a fixed order, so that the bits depend neither on the bands and blocks that the
+//! work is cut into nor on the lanes.
 
+use super::spread::Spread;
+use super::sums::Sums;
+use super::sweep::sweep;
 use crate::error::{Error, Result};
 use crate::par;
-use crate::simd::dispatch;
 use ndarray::{ArrayBase, ArrayView2, ArrayViewMut2, Axis, Ix2, RawData, s};
-
-/// Sums that are kept in registers side by side; of mask words, twice as many.
-const LANES: usize = 32;
-
-/// Columns worked on at a time: the rows that a kernel of 21 taps needs fill the first cache.
-const BLOCK: usize = 8 * LANES;
 
 /// Rows of a job, at least: a job filters `taps - 1` rows more than it puts out.
 const BAND: usize = 64;
@@ -40,190 +36,6 @@ pub struct PlanesMut<'a> {
     pub variance: Option<ArrayViewMut2<'a, f32>>,
 }
 
-/// Pixels that can be filtered along a row and then along a column.
-trait Filtered: Copy + Sync + Send {
-    /// What sums are kept in.
-    type Sum: Copy + Default;
-    /// Fills the first `row.len()` sums.
-    fn widen(row: &[Self], sums: &mut [Self::Sum]);
-    /// `out[i]` = combination of `source[offset + i]` over taps, for the [`BLOCK`] of all i.
-    fn combine(source: &[Self::Sum], offsets: &[usize], taps: &[f64], out: &mut [Self::Sum]);
-    /// Writes the first `row.len()` sums.
-    fn narrow(sums: &[Self::Sum], row: &mut [Self]);
-}
-
-#[inline(always)]
-fn widen_body(row: &[f32], sums: &mut [f64]) {
-    for (sum, &x) in sums.iter_mut().zip(row) {
-        *sum = f64::from(x);
-    }
-}
-
-#[inline(always)]
-fn narrow_body(sums: &[f64], row: &mut [f32]) {
-    for (x, &sum) in row.iter_mut().zip(sums) {
-        *x = sum as f32;
-    }
-}
-
-#[inline(always)]
-fn add_body(source: &[f64], offsets: &[usize], taps: &[f64], out: &mut [f64]) {
-    let (chunks, _) = out.as_chunks_mut::<LANES>();
-    let mut at = 0;
-    for chunk in chunks {
-        let mut sums = [0.0; LANES];
-        for k in 0..taps.len() {
-            // A reference to an array needs one check of bounds for all lanes.
-            if let Some(rest) = source.get(offsets[k] + at..)
-                && let Some(from) = rest.first_chunk::<LANES>()
-            {
-                for i in 0..LANES {
-                    sums[i] += taps[k] * from[i];
-                }
-            }
-        }
-        *chunk = sums;
-        at += LANES;
-    }
-}
-
-#[inline(always)]
-fn or_body(source: &[i32], offsets: &[usize], out: &mut [i32]) {
-    let (chunks, _) = out.as_chunks_mut::<{ 2 * LANES }>();
-    let mut at = 0;
-    for chunk in chunks {
-        let mut words = [0; 2 * LANES];
-        for &offset in offsets {
-            if let Some(rest) = source.get(offset + at..)
-                && let Some(from) = rest.first_chunk::<{ 2 * LANES }>()
-            {
-                for i in 0..2 * LANES {
-                    words[i] |= from[i];
-                }
-            }
-        }
-        *chunk = words;
-        at += 2 * LANES;
-    }
-}
-
-dispatch! {
-    fn widen(row: &[f32], sums: &mut [f64]) = widen_body;
-}
-dispatch! {
-    fn narrow(sums: &[f64], row: &mut [f32]) = narrow_body;
-}
-dispatch! {
-    fn add(source: &[f64], offsets: &[usize], taps: &[f64], out: &mut [f64]) = add_body;
-}
-dispatch! {
-    fn or(source: &[i32], offsets: &[usize], out: &mut [i32]) = or_body;
-}
-
-impl Filtered for f32 {
-    type Sum = f64;
-
-    fn widen(row: &[Self], sums: &mut [f64]) {
-        widen(row, sums);
-    }
-
-    fn combine(source: &[f64], offsets: &[usize], taps: &[f64], out: &mut [f64]) {
-        debug_assert!(offsets.iter().all(|o| o + out.len() <= source.len()));
-        add(source, offsets, taps, out);
-    }
-
-    fn narrow(sums: &[f64], row: &mut [Self]) {
-        narrow(sums, row);
-    }
-}
-
-impl Filtered for i32 {
-    type Sum = Self;
-
-    fn widen(row: &[Self], sums: &mut [Self]) {
-        sums[..row.len()].copy_from_slice(row);
-    }
-
-    fn combine(source: &[Self], offsets: &[usize], _: &[f64], out: &mut [Self]) {
-        debug_assert!(offsets.iter().all(|o| o + out.len() <= source.len()));
-        or(source, offsets, out);
-    }
-
-    fn narrow(sums: &[Self], row: &mut [Self]) {
-        row.copy_from_slice(&sums[..row.len()]);
-    }
-}
-
-/// Taps of one axis that are not 0, for those must spread neither NaN nor mask bits.
-struct Taps {
-    width: usize,
-    places: Vec<usize>,
-    values: Vec<f64>,
-}
-
-impl Taps {
-    fn new(taps: impl ExactSizeIterator<Item = f64>) -> Self {
-        let width = taps.len();
-        let (places, values) = taps.enumerate().filter(|&(_, tap)| tap != 0.0).unzip();
-        Self {
-            width,
-            places,
-            values,
-        }
-    }
-}
-
-/// Taps of both axes.
-struct Kernel {
-    y: Taps,
-    x: Taps,
-}
-
-impl Kernel {
-    fn new(y: &[f64], x: &[f64]) -> Self {
-        Self {
-            y: Taps::new(y.iter().copied()),
-            x: Taps::new(x.iter().copied()),
-        }
-    }
-
-    fn squared(y: &[f64], x: &[f64]) -> Self {
-        Self {
-            y: Taps::new(y.iter().map(|t| t * t)),
-            x: Taps::new(x.iter().map(|t| t * t)),
-        }
-    }
-
-    /// Filters the rows of `input`, which are those of `out` and `y.width - 1` more.
-    fn apply<T: Filtered>(&self, input: ArrayView2<T>, mut out: ArrayViewMut2<T>) {
-        let (ny, nx) = (self.y.width, self.x.width);
-        let mut line = vec![T::Sum::default(); BLOCK + nx - 1];
-        // The last `ny` rows, filtered along x.
-        let mut ring = vec![T::Sum::default(); ny * BLOCK];
-        let mut sums = vec![T::Sum::default(); BLOCK];
-        let mut offsets = vec![0; self.y.places.len()];
-        for start in (0..out.ncols()).step_by(BLOCK) {
-            let stop = (start + BLOCK).min(out.ncols());
-            for r in 0..input.nrows() {
-                let row = input.slice_move(s![r, start..stop + nx - 1]);
-                T::widen(row.as_slice().unwrap_or(&[]), &mut line);
-                let filtered = &mut ring[r % ny * BLOCK..][..BLOCK];
-                T::combine(&line, &self.x.places, &self.x.values, filtered);
-                let Some(y) = (r + 1).checked_sub(ny) else {
-                    continue;
-                };
-                for (offset, place) in offsets.iter_mut().zip(&self.y.places) {
-                    *offset = (y + place) % ny * BLOCK;
-                }
-                T::combine(&ring, &offsets, &self.y.values, &mut sums);
-                if let Some(to) = out.slice_mut(s![y, start..stop]).as_slice_mut() {
-                    T::narrow(&sums, to);
-                }
-            }
-        }
-    }
-}
-
 /// Convolves an image with `taps_y` (outer) `taps_x`, its variance with the squares of them.
 ///
 /// `out` is smaller than `input` by one pixel less than there are taps, along each axis; its first
@@ -239,18 +51,21 @@ pub fn separable<'a>(
     if out.image.is_empty() {
         return Ok(());
     }
-    let kernel = Kernel::new(taps_y, taps_x);
-    let squared = Kernel::squared(taps_y, taps_x);
+    let [squares_y, squares_x] = [taps_y, taps_x].map(squares);
     par::map(bands(input, taps_y.len(), out), |(input, out)| {
-        kernel.apply(input.image, out.image);
+        sweep(&mut Sums::new(taps_y, taps_x), input.image, out.image);
         if let (Some(from), Some(to)) = (input.variance, out.variance) {
-            squared.apply(from, to);
+            sweep(&mut Sums::new(&squares_y, &squares_x), from, to);
         }
         if let (Some(from), Some(to)) = (input.mask, out.mask) {
-            kernel.apply(from, to);
+            sweep(&mut Spread::new(taps_y, taps_x), from, to);
         }
     });
     Ok(())
+}
+
+fn squares(taps: &[f64]) -> Vec<f64> {
+    taps.iter().map(|t| t * t).collect()
 }
 
 /// Cuts the rows into jobs.
