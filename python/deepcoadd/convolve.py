@@ -78,7 +78,9 @@ def gaussian_taps(sigma: float, width: int) -> NDArray[np.float64]:
     return np.array(_core.gaussian_taps(sigma, int(width)))
 
 
-def convolve_separable(pixels: Pixels, taps_y: ArrayLike, taps_x: ArrayLike) -> Pixels:
+def convolve_separable(
+    pixels: Pixels, taps_y: ArrayLike, taps_x: ArrayLike, *, with_mask: bool = True
+) -> Pixels:
     """Image convolved with the outer product of two rows of taps.
 
     Parameters
@@ -87,6 +89,8 @@ def convolve_separable(pixels: Pixels, taps_y: ArrayLike, taps_x: ArrayLike) -> 
         float32. NaN and infinities spread to all pixels within the kernel.
     taps_y, taps_x : (ny,) and (nx,) array
         Finite numbers, at least one each. A tap of exactly 0 spreads neither NaN nor mask bits.
+    with_mask : bool
+        Off: the mask of the result is empty, for those who do not look at it.
 
     Returns
     -------
@@ -109,13 +113,19 @@ def convolve_separable(pixels: Pixels, taps_y: ArrayLike, taps_x: ArrayLike) -> 
     if isinstance(pixels, Image):
         _core.separable((_rows(pixels.array), None, None), *rows, out=(image.array, None, None))
         return image
-    mask = Mask(np.empty(box.shape, np.int32), box, pixels.planes)
-    out = MaskedImage(image, mask, Image(np.empty(box.shape, np.float32), box))
-    _core.separable(_planes(pixels), *rows, out=_planes(out))
-    return out
+    words = np.empty(box.shape, np.int32) if with_mask else np.zeros(box.shape, np.int32)
+    variance = Image(np.empty(box.shape, np.float32), box)
+    _core.separable(
+        (_rows(pixels.image.array), _rows(pixels.mask.array), _rows(pixels.variance.array)),
+        *rows,
+        out=(image.array, words if with_mask else None, variance.array),
+    )
+    return MaskedImage(image, Mask(words, box, pixels.planes), variance)
 
 
-def smooth(pixels: MaskedImage, sigma: float, width: int | None = None) -> MaskedImage:
+def smooth(
+    pixels: MaskedImage, sigma: float, width: int | None = None, *, with_mask: bool = True
+) -> MaskedImage:
     """Masked image smoothed by a Gaussian; see `convolve_separable`.
 
     Parameters
@@ -126,6 +136,8 @@ def smooth(pixels: MaskedImage, sigma: float, width: int | None = None) -> Maske
         Standard deviation [pixels]; finite, > 0.
     width : int, optional
         Pixels of the kernel along each axis; odd, by default `kernel_width` of `sigma`.
+    with_mask : bool
+        Off: the mask of the result is empty.
 
     Raises
     ------
@@ -135,18 +147,12 @@ def smooth(pixels: MaskedImage, sigma: float, width: int | None = None) -> Maske
         A number is not allowed.
     """
     taps = gaussian_taps(sigma, kernel_width(sigma) if width is None else width)
-    return convolve_separable(pixels, taps, taps)
+    return convolve_separable(pixels, taps, taps, with_mask=with_mask)
 
 
 def _rows(array: NDArray[Any]) -> NDArray[Any]:
     """Array of contiguous rows: a copy where it is a view with strided columns."""
     return array if array.strides[1] == array.itemsize else np.ascontiguousarray(array)
-
-
-def _planes(pixels: MaskedImage) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    planes = (pixels.image, pixels.mask, pixels.variance)
-    image, mask, variance = (_rows(plane.array) for plane in planes)
-    return image, mask, variance
 
 
 def _taps(name: str, taps: ArrayLike) -> list[float]:

@@ -188,3 +188,14 @@ def test_what_users_bring_is_used_by_one_thread_at_a_time() -> None:
     )
     plain = assemble(inputs, options=AssembleOptions(unit=None), weights=[1.0] * 6)
     assert_array_equal(scaled.image.array, 2 * plain.image.array)
+
+
+def test_kernels_of_threads_that_fill_the_machine_use_one_each() -> None:
+    def seen(_: int) -> int:
+        return deepcoadd.get_num_threads()
+
+    deepcoadd.set_num_threads(2)
+    assert list(in_turn(range(4), seen, 2)) == [1] * 4
+    deepcoadd.set_num_threads(8)
+    assert list(in_turn(range(4), seen, 4)) == [8] * 4
+    assert seen(0) == 8

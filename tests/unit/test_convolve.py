@@ -112,3 +112,14 @@ def test_wrong_taps_are_named():
     wide = Image(np.zeros((9, 9)))
     with pytest.raises(OptionError, match=r"image: got .*float64"):
         convolve_separable(wide, [1.0], [1.0])
+
+
+def test_masks_that_nobody_looks_at_are_left_out():
+    pixels = noise((40, 50))
+    pixels.mask.set("SAT", (slice(20, 21), slice(30, 31)))
+    whole, bare = smooth(pixels, 1.5), smooth(pixels, 1.5, with_mask=False)
+    assert whole.mask.array.any()
+    assert not bare.mask.array.any()
+    assert bare.mask.planes == pixels.planes
+    np.testing.assert_array_equal(bare.image.array, whole.image.array)
+    np.testing.assert_array_equal(bare.variance.array, whole.variance.array)

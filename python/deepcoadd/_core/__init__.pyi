@@ -23,6 +23,7 @@ __all__ = [
     "mask",
     "quality",
     "reject",
+    "set_alone",
     "set_num_threads",
     "spans",
     "stats",
@@ -32,4 +33,5 @@ __all__ = [
 __version__: str
 
 def get_num_threads() -> int: ...
+def set_alone(alone: bool) -> None: ...
 def set_num_threads(n: int) -> None: ...

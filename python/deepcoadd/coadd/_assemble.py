@@ -8,7 +8,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from astropy.wcs import WCS
 
 from deepcoadd._buffers import Arena, lent
+from deepcoadd._core import mask as _core_mask
 from deepcoadd.coadd._alternate import AlternateMask, with_alternate
 from deepcoadd.coadd._bright_objects import BrightObject, mask_bright_objects, read_bright_objects
 from deepcoadd.coadd._input import CoaddInput
@@ -301,8 +302,13 @@ class Finisher:
                 )
 
     def __call__(self, masked_image: MaskedImage) -> None:
-        if self._interpolate is not None:
-            interpolate_missing(masked_image, self._interpolate)
+        how = self._interpolate
+        if how is not None:
+            missing = masked_image.mask.planes.bitmask("NO_DATA")
+            if not _core_mask.count_set(masked_image.mask.array, missing):
+                # A statistic of all pixels to fall back on would be of no use.
+                how = replace(how, fallback_value_type="USER", fallback_user_value=0.0)
+            interpolate_missing(masked_image, how)
         if self._objects is not None:
             plane = self._plan.options.bright_object_plane
             mask = masked_image.mask

@@ -123,6 +123,8 @@ def compare_warp(
     partners = found_partners or []  # a list, since matched is one
     plan = with_valid_polygons(plan, partners)
     still = plan_of_matched(plan, partners, options.template, progress)
+    # Nobody sees the mask of the template: planes of the warps need not be propagated.
+    still = replace(still, rules=replace(still.rules, thresholds={}))
     template = build_template(still, progress=progress)
     found = find_artifacts(
         template,

@@ -28,7 +28,7 @@ from deepcoadd.coadd._threads import in_turn, n_workers
 from deepcoadd.coadd._tiles import prefetched
 from deepcoadd.coadd._units import calibration_to
 from deepcoadd.coadd._visit_masks import on_grid
-from deepcoadd.detection import detect
+from deepcoadd.detection import detect, detect_difference, needs_difference
 from deepcoadd.errors import DeepcoaddError, NoDataError, ShapeError
 from deepcoadd.exposure import Exposure
 from deepcoadd.geometry import Box
@@ -162,8 +162,8 @@ def find_artifacts(
 
     Notes
     -----
-    ``docs/algorithms/compare-warp.md``. Planes of the size of the template are held for two
-    differences at most.
+    ``docs/algorithms/compare-warp.md``. No difference is kept; only steps of others, and detections
+    that look at more than single pixels, have one made, in planes that are used again.
     """
     steps = ArtifactSteps() if steps is None else steps
     marks = streaks is not None or steps.detect is not None or steps.prefilter is not None
@@ -176,7 +176,7 @@ def find_artifacts(
     alone = marks or template_without is not None or steps != ArtifactSteps()
     in_files = not all(ref is None or ref.in_memory for ref in refs)
     workers = 1 if alone or in_files else n_workers(len(refs))
-    scratches = [_Scratch.of(finder.box) for _ in range(workers)]
+    scratches = [_Scratch.of(finder.box, planes=finder.keeps) for _ in range(workers)]
     free = SimpleQueue[_Scratch]()
     for scratch in scratches:
         free.put(scratch)
@@ -214,7 +214,7 @@ class _Scratch:
     Parameters
     ----------
     image, variance : (ny, nx) float32 array
-        A difference.
+        A difference; without pixels where none is kept.
     n_image, epoch_count : Image
         uint32: epochs that were good, and of which a candidate covers the pixel.
     """
@@ -225,10 +225,11 @@ class _Scratch:
     epoch_count: Image
 
     @classmethod
-    def of(cls, box: Box) -> _Scratch:
-        """Planes of a box."""
+    def of(cls, box: Box, *, planes: bool) -> _Scratch:
+        """Planes of a box; those of a difference only where it is kept."""
         counts = (Image(np.zeros(box.shape, np.uint32), box) for _ in range(2))
-        return cls(np.empty(box.shape, np.float32), np.empty(box.shape, np.float32), *counts)
+        shape = box.shape if planes else (0, 0)
+        return cls(np.empty(shape, np.float32), np.empty(shape, np.float32), *counts)
 
 
 def _placed(one: Any, scaler: Any, template: Exposure) -> CoaddInput | None:
@@ -284,6 +285,7 @@ class _Finder:
         self._steps = steps
         # Only steps of others look at the mask of a difference, or change it.
         self._marks = marks
+        self.keeps = marks or needs_difference(options.detection)
         self._words = np.empty(self.box.shape if marks else (0, 0), np.int32)
         self._sources = self._detect_sources() if options.preserve_contained_by_source else None
 
@@ -312,24 +314,30 @@ class _Finder:
         """Candidates, edges and missing pixels of one epoch."""
         template = self.template if template_without is None else template_without(k)
         factor = self._factor(ref, pixels)
-        difference, n_missing = self._difference(ref, pixels, template, factor, scratch)
+        if template.box != self.box:
+            raise ShapeError(f"template_without: got {template.box}, must be {self.box}")
         # Taken before the detection, which may set planes.
-        edge = SpanSet.from_mask(difference.mask, "EDGE")
-        missing = SpanSet()
-        if n_missing:
-            missing = SpanSet.from_array(np.isnan(scratch.image), start=self.box.start)
-        found = self._detect(difference)
-        kept = self._prefiltered(found, difference)
+        edge = SpanSet.from_mask(pixels.mask, "EDGE")
+        difference = None
+        if self.keeps:
+            difference, missing = self._difference(ref, pixels, template, factor, scratch)
+            found = self._detect(difference)
+            kept = self._prefiltered(found, difference)
+        else:
+            found, missing = self._searched(ref, pixels, template, factor, scratch)
+            kept = self._good(found, pixels.mask)
         union = one_span_set(kept).clipped_to(self.box)
-        if streaks is not None:
+        found_streaks: list[SpanSet] = []
+        if streaks is not None and difference is not None:
             difference.mask.clear("DETECTED", "DETECTED_NEGATIVE")
             union.set_mask(difference.mask, "DETECTED")
+            found_streaks = list(streaks(difference))
         _core.add_one(union._set, scratch.epoch_count.array, self.box.start)
         counted = set(kept) if len(kept) < len(found) else set(found)
         return _Epoch(
             candidates=kept,
             dropped=[spans for spans in found if spans not in counted],
-            streaks=[] if streaks is None else list(streaks(difference)),
+            streaks=found_streaks,
             edge=edge,
             no_data=missing,
             factor=factor,
@@ -355,10 +363,8 @@ class _Finder:
         template: Exposure,
         factor: float,
         scratch: _Scratch,
-    ) -> tuple[Exposure, int]:
-        """Epoch minus template, with the mask of the epoch, and how many pixels are NaN."""
-        if template.box != self.box:
-            raise ShapeError(f"template_without: got {template.box}, must be {self.box}")
+    ) -> tuple[Exposure, SpanSet]:
+        """Epoch minus template, with the mask of the epoch, and the pixels that are NaN."""
         bad = pixels.planes.known_bitmask(self._options.bad_planes)
         n_missing = _core.subtract_template(
             (pixels.image.array, pixels.variance.array, pixels.mask.array),
@@ -374,10 +380,36 @@ class _Finder:
         planes = MaskedImage(
             Image(scratch.image, self.box), mask, Image(scratch.variance, self.box)
         )
-        info = ref.info()
-        if info.psf is None:
-            info = replace(info, psf=self.template.info.psf)
-        return Exposure(planes, info), n_missing
+        missing = SpanSet()
+        if n_missing:
+            missing = SpanSet.from_array(np.isnan(scratch.image), start=self.box.start)
+        return Exposure(planes, replace(ref.info(), psf=self._psf(ref))), missing
+
+    def _psf(self, ref: WarpRef) -> Any:
+        """PSF of an epoch, else of the template."""
+        own = ref.info().psf
+        return self.template.info.psf if own is None else own
+
+    def _searched(
+        self,
+        ref: WarpRef,
+        pixels: MaskedImage,
+        template: Exposure,
+        factor: float,
+        scratch: _Scratch,
+    ) -> tuple[list[SpanSet], SpanSet]:
+        """Pixels of each candidate, and those that are NaN, without a difference being kept."""
+        found = detect_difference(
+            pixels,
+            template.masked_image,
+            scratch.n_image,
+            self._options.detection,
+            self._sigma,
+            psf=self._psf(ref),
+            factor=factor,
+            bad_bits=pixels.planes.known_bitmask(self._options.bad_planes),
+        )
+        return self._pixel_sets(found.positive, found.negative), found.missing
 
     def _detect(self, difference: Exposure) -> list[SpanSet]:
         """Pixels of each candidate."""
@@ -385,7 +417,14 @@ class _Finder:
             return [footprint.spans for footprint in self._steps.detect(difference)]
         how = self._options.detection
         found = detect(difference, how, self._sigma, do_smooth=False, flag=False)
-        merged = merged_signs(found.positive, found.negative)
+        return self._pixel_sets(found.positive, found.negative)
+
+    def _pixel_sets(
+        self, positive: FootprintSet | None, negative: FootprintSet | None
+    ) -> list[SpanSet]:
+        """Pixels of each candidate; those that touch are one."""
+        how = self._options.detection
+        merged = merged_signs(positive, negative)
         if how.combined_grow or how.n_sigma_to_grow == 0:
             return merged.spans.split(8) if len(merged) else []
         return merged.pixel_sets
@@ -394,9 +433,13 @@ class _Finder:
         """Candidates that count."""
         if self._steps.prefilter is not None:
             return list(self._steps.prefilter(found, difference))
+        return self._good(found, difference.mask)
+
+    def _good(self, found: list[SpanSet], mask: Mask) -> list[SpanSet]:
+        """Candidates with enough good pixels."""
         if not self._options.prefilter:
             return found
-        return prefilter_artifacts(found, difference.mask, self._options)
+        return prefilter_artifacts(found, mask, self._options)
 
     def decided(self, epochs: list[_Epoch], scratches: Sequence[_Scratch]) -> Artifacts:
         """The result, when all epochs have been looked at."""

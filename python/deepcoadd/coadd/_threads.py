@@ -46,10 +46,13 @@ def in_turn(jobs: Iterable[Job], work: Callable[[Job], Result], workers: int) ->
     if workers <= 1:
         yield from map(work, jobs)
         return
+    # Kernels of threads that fill the machine would only wait for each other in a pool.
+    alone = workers >= _core.get_num_threads()
     to_do: queue.SimpleQueue[tuple[Future[Result], Job] | None] = queue.SimpleQueue()
     stopped = threading.Event()
 
     def serve() -> None:
+        _core.set_alone(alone)
         while (item := to_do.get()) is not None and not stopped.is_set():
             future, job = item
             try:

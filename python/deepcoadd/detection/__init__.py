@@ -2,6 +2,11 @@
 """Detection of sources: smoothing, thresholds, growth."""
 
 from deepcoadd.detection._detect import DetectionResult, detect
+from deepcoadd.detection._difference import (
+    DifferenceDetections,
+    detect_difference,
+    needs_difference,
+)
 from deepcoadd.detection._objects import ObjectMaskOptions, mask_objects
 from deepcoadd.detection._options import TASK_DETECTION, DetectionOptions
 
@@ -9,7 +14,10 @@ __all__ = [
     "TASK_DETECTION",
     "DetectionOptions",
     "DetectionResult",
+    "DifferenceDetections",
     "ObjectMaskOptions",
     "detect",
+    "detect_difference",
     "mask_objects",
+    "needs_difference",
 ]

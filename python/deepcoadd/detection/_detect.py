@@ -19,7 +19,7 @@ from deepcoadd.exposure import Exposure
 from deepcoadd.geometry import Box
 from deepcoadd.image import Image, MaskedImage
 from deepcoadd.mask import DEFAULT_PLANES, Mask, MaskPlanes
-from deepcoadd.psf import determinant_radius
+from deepcoadd.psf import Psf, determinant_radius
 from deepcoadd.spans import FootprintSet, Threshold
 from deepcoadd.statistics import StatsOptions, statistics
 
@@ -126,34 +126,35 @@ def detect(
     """
     pixels = exposure.masked_image if isinstance(exposure, Exposure) else exposure
     factors = _factors(factor, factor_negative)
-    psf_sigma = _sigma(exposure, options, sigma, do_smooth=do_smooth)
-    n_grow = int(options.n_sigma_to_grow * (psf_sigma or 0.0) + 0.5)
+    psf = exposure.info.psf if isinstance(exposure, Exposure) else None
+    psf_sigma = sigma_of(psf, options, sigma, do_smooth=do_smooth)
+    n_grow = radius_to_grow(psf_sigma, options)
     width = 0
     if do_smooth and psf_sigma is not None:
         width = kernel_width(psf_sigma, options.n_sigma_for_kernel)
-    own = flag or width > 0 or _fits_backgrounds(options)
+    own = flag or fits_backgrounds(options)
     words = _starting_words(pixels, options, clear=clear_mask) if own else pixels.mask
     scene = MaskedImage(pixels.image, words, pixels.variance)
     if options.do_temp_wide_background:
         scene = _less_wide_background(scene, options)
     middle = _smoothed(scene, psf_sigma, width, options)
-    if width:
+    if width and own:
         _set_rim(words, middle.box)
     found = _search(middle, scene, options, factors)
-    grown = {
-        polarity: _grown(footprints.with_region(pixels.box), n_grow, options)
+    wider = {
+        polarity: grown(footprints.with_region(pixels.box), n_grow, options)
         for polarity, footprints in found.items()
     }
     if own:
-        for polarity, footprints in grown.items():
+        for polarity, footprints in wider.items():
             footprints.set_mask(words, _PLANE[polarity])
     if not options.return_original_footprints:
-        found = grown
+        found = wider
     counts = _counts(found)
     backgrounds: tuple[BackgroundModel, ...] = ()
     if options.re_estimate_background:
         backgrounds = (_subtracted_background(pixels, words, options),)
-        for polarity in set(_PLANE) - set(_wanted(options)):
+        for polarity in set(_PLANE) - set(wanted(options)):
             found.pop(polarity)
             words.clear(_PLANE[polarity])
     if flag:
@@ -172,7 +173,7 @@ def detect(
     )
 
 
-def _fits_backgrounds(options: DetectionOptions) -> bool:
+def fits_backgrounds(options: DetectionOptions) -> bool:
     """Whether a step looks at the mask that the detection makes."""
     return (
         options.re_estimate_background
@@ -196,19 +197,17 @@ def _factors(factor: float, factor_negative: float | None) -> dict[Polarity, flo
     return {"positive": float(factor), "negative": float(negative)}
 
 
-def _sigma(
-    exposure: Exposure | MaskedImage,
-    options: DetectionOptions,
-    sigma: float | None,
-    *,
-    do_smooth: bool,
+def sigma_of(
+    psf: Psf | None, options: DetectionOptions, sigma: float | None, *, do_smooth: bool
 ) -> float | None:
-    """Sigma of the PSF; None where it is not known and nothing needs it."""
+    """Sigma of the PSF [pixels]: the one given, else that of `psf`.
+
+    None where it is not known and nothing needs it; PsfGenerationError where something does.
+    """
     if sigma is not None:
         if not (math.isfinite(sigma) and sigma > 0):
             raise OptionError(f"sigma: got {sigma}, must be finite and > 0")
         return float(sigma)
-    psf = exposure.info.psf if isinstance(exposure, Exposure) else None
     if psf is None:
         if do_smooth or options.n_sigma_to_grow > 0:
             raise PsfGenerationError("sigma: got None, must be given for an image without a PSF")
@@ -217,6 +216,11 @@ def _sigma(
         return determinant_radius(psf)
     except NoDataError as error:
         raise PsfGenerationError(f"sigma of the PSF cannot be had: {error}") from error
+
+
+def radius_to_grow(sigma: float | None, options: DetectionOptions) -> int:
+    """Radius [pixels] that footprints grow by."""
+    return int(options.n_sigma_to_grow * (sigma or 0.0) + 0.5)
 
 
 def _bits(planes: MaskPlanes, names: tuple[str, ...]) -> np.int32:
@@ -252,8 +256,11 @@ def _smoothed(
     scene: MaskedImage, sigma: float | None, width: int, options: DetectionOptions
 ) -> MaskedImage:
     """Image to search: smoothed if `width` is not 0, with 0 at excluded pixels."""
-    middle = smooth(scene, sigma, width) if width and sigma is not None else scene
     bits = _bits(scene.planes, options.exclude_planes)
+    middle = scene
+    if width and sigma is not None:
+        measured = options.threshold_type in ("stdev", "variance")
+        middle = smooth(scene, sigma, width, with_mask=bool(bits) or measured)
     if not bits:
         return middle
     image = np.where(middle.mask.array & bits, np.float32(0), middle.image.array)
@@ -267,7 +274,8 @@ def _set_rim(words: Mask, inside: Box) -> None:
     words.set("EDGE", rim)
 
 
-def _wanted(options: DetectionOptions) -> tuple[Polarity, ...]:
+def wanted(options: DetectionOptions) -> tuple[Polarity, ...]:
+    """Polarities that are asked for."""
     if options.threshold_polarity == "both":
         return tuple(_PLANE)
     return (options.threshold_polarity,)
@@ -306,7 +314,7 @@ def _search(
             polarity,
             options.include_threshold_multiplier,
         )
-        for polarity in (_PLANE if options.re_estimate_background else _wanted(options))
+        for polarity in (_PLANE if options.re_estimate_background else wanted(options))
     }
     least = options.min_pixels
     found = {p: FootprintSet.search(middle, t, least) for p, t in thresholds.items()}
@@ -322,7 +330,8 @@ def _search(
     return found
 
 
-def _grown(footprints: FootprintSet, radius: int, options: DetectionOptions) -> FootprintSet:
+def grown(footprints: FootprintSet, radius: int, options: DetectionOptions) -> FootprintSet:
+    """Footprints grown by a radius [pixels], within their region."""
     if radius == 0:
         return footprints
     if options.combined_grow:

@@ -6,6 +6,7 @@
 //! builds its own; the parent's pool object stays in the list and is never dropped there.
 
 use rayon::prelude::*;
+use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -20,14 +21,27 @@ static POOLS: OnceLock<Box<Node>> = OnceLock::new();
 static REQUESTED: AtomicUsize = AtomicUsize::new(0);
 static DEFAULT: OnceLock<usize> = OnceLock::new();
 
+thread_local! {
+    static ALONE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether kernels called from this thread use it alone: for threads that work on something each,
+/// which would only be in the way of each other in a pool.
+pub fn set_alone(alone: bool) {
+    ALONE.set(alone);
+}
+
 /// Sets the number of threads of later kernel calls; 0 goes back to the default.
 pub fn set_num_threads(n: usize) {
     REQUESTED.store(n, Ordering::Relaxed);
 }
 
-/// Number of threads a kernel call uses now: the number set, else `RAYON_NUM_THREADS`, else what
+/// Number of threads a kernel call uses now: 1 in a thread of [`set_alone`], the number set, else `RAYON_NUM_THREADS`, else what
 /// the machine (affinity and cgroup quota included) allows.
 pub fn num_threads() -> usize {
+    if ALONE.get() {
+        return 1;
+    }
     match REQUESTED.load(Ordering::Relaxed) {
         0 => *DEFAULT.get_or_init(default_threads),
         n => n,
@@ -104,5 +118,17 @@ mod tests {
         }
         set_num_threads(0);
         assert!(num_threads() >= 1);
+    }
+
+    #[test]
+    fn a_thread_that_works_alone_does_all_jobs() {
+        let worker = std::thread::spawn(|| {
+            set_alone(true);
+            let own = std::thread::current().id();
+            let all_here = map(vec![(); 9], |()| std::thread::current().id() == own);
+            (num_threads(), all_here)
+        });
+        let (n, all_here) = worker.join().expect("no panic");
+        assert_eq!((n, all_here), (1, vec![true; 9]));
     }
 }

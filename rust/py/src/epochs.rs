@@ -3,13 +3,47 @@
 
 use crate::array;
 use crate::error::PyRes;
-use crate::spans::PySpanSet;
-use deepcoadd_core::spans::SpanSet;
-use deepcoadd_core::spans::epochs::{self, Outputs, Planes};
+use crate::spans::{PyFootprintSet, PySpanSet, ThresholdTuple, threshold};
+use deepcoadd_core::spans::epochs::{self, Outputs, Pair, Planes};
+use deepcoadd_core::spans::{self, SpanSet};
 use pyo3::prelude::*;
 
 fn sets_of<'a>(sets: &'a [PyRef<'_, PySpanSet>]) -> Vec<&'a SpanSet> {
     sets.iter().map(|set| &set.0).collect()
+}
+
+/// Image, variance and mask of an epoch.
+type Epoch<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>);
+
+/// Image and variance of a template.
+type Template<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
+
+/// Calls `work` with an epoch and its template.
+fn with_pair<R>(
+    epoch: &Epoch<'_>,
+    template: &Template<'_>,
+    factor: f32,
+    bad_bits: i32,
+    work: impl FnOnce(&Pair<'_>) -> PyRes<R>,
+) -> PyRes<R> {
+    let image = array::read::<f32>(&epoch.0, "image")?;
+    let variance = array::read::<f32>(&epoch.1, "variance")?;
+    let mask = array::read::<i32>(&epoch.2, "mask")?;
+    let still = array::read::<f32>(&template.0, "template_image")?;
+    let noise = array::read::<f32>(&template.1, "template_variance")?;
+    work(&Pair {
+        epoch: Planes {
+            image: image.as_array(),
+            variance: variance.as_array(),
+        },
+        mask: mask.as_array(),
+        template: Planes {
+            image: still.as_array(),
+            variance: noise.as_array(),
+        },
+        factor,
+        bad_bits,
+    })
 }
 
 /// Subtracts a template (image, variance) from an epoch (image, variance, mask); `out` is image,
@@ -18,35 +52,51 @@ fn sets_of<'a>(sets: &'a [PyRef<'_, PySpanSet>]) -> Vec<&'a SpanSet> {
 #[pyo3(signature = (epoch, template, out, *, factor, bad_bits))]
 pub fn subtract_template(
     py: Python<'_>,
-    epoch: (Bound<'_, PyAny>, Bound<'_, PyAny>, Bound<'_, PyAny>),
-    template: (Bound<'_, PyAny>, Bound<'_, PyAny>),
-    out: (Bound<'_, PyAny>, Bound<'_, PyAny>, Bound<'_, PyAny>),
+    epoch: Epoch<'_>,
+    template: Template<'_>,
+    out: Epoch<'_>,
     factor: f32,
     bad_bits: i32,
 ) -> PyRes<u64> {
-    let image = array::read::<f32>(&epoch.0, "image")?;
-    let variance = array::read::<f32>(&epoch.1, "variance")?;
-    let mask = array::read::<i32>(&epoch.2, "mask")?;
-    let still = array::read::<f32>(&template.0, "template_image")?;
-    let noise = array::read::<f32>(&template.1, "template_variance")?;
     let mut difference = array::write::<f32>(&out.0, "out_image")?;
     let mut sum = array::write::<f32>(&out.1, "out_variance")?;
     let mut count = array::write::<u32>(&out.2, "n_image")?;
-    let epoch = Planes {
-        image: image.as_array(),
-        variance: variance.as_array(),
-    };
-    let template = Planes {
-        image: still.as_array(),
-        variance: noise.as_array(),
-    };
     let out = Outputs {
         image: difference.as_array_mut(),
         variance: sum.as_array_mut(),
         n_image: count.as_array_mut(),
     };
-    let words = mask.as_array();
-    Ok(py.detach(|| epochs::subtract_template(epoch, words, template, factor, bad_bits, out))?)
+    with_pair(&epoch, &template, factor, bad_bits, |pair| {
+        Ok(py.detach(|| epochs::subtract_template(pair, out))?)
+    })
+}
+
+/// Footprints of an epoch less a template by each threshold, and the pixels that are NaN;
+/// `n_image` (uint32) counts the epochs that are good.
+#[pyfunction]
+#[pyo3(signature = (epoch, template, n_image, start, *, factor, bad_bits, thresholds, min_pixels))]
+#[allow(clippy::too_many_arguments)] // planes and keywords
+pub fn find_candidates(
+    py: Python<'_>,
+    epoch: Epoch<'_>,
+    template: Template<'_>,
+    n_image: &Bound<'_, PyAny>,
+    start: (i64, i64),
+    factor: f32,
+    bad_bits: i32,
+    thresholds: Vec<ThresholdTuple>,
+    min_pixels: u64,
+) -> PyRes<(Vec<PyFootprintSet>, PySpanSet)> {
+    let mut count = array::write::<u32>(n_image, "n_image")?;
+    let limits = thresholds.into_iter().map(threshold);
+    let limits = limits.collect::<PyRes<Vec<_>>>()?;
+    let counts = count.as_array_mut();
+    with_pair(&epoch, &template, factor, bad_bits, |pair| {
+        let find = || spans::find_candidates(pair, start, &limits, min_pixels, counts);
+        let found = py.detach(find)?;
+        let footprints = found.footprints.into_iter().map(PyFootprintSet);
+        Ok((footprints.collect(), PySpanSet(found.missing)))
+    })
 }
 
 /// Adds 1 to `counts` (uint32) in the pixels of a set.

@@ -48,6 +48,12 @@ mod _core {
         deepcoadd_core::par::num_threads()
     }
 
+    /// Whether kernels called from this thread use it alone.
+    #[pyfunction]
+    fn set_alone(alone: bool) {
+        deepcoadd_core::par::set_alone(alone);
+    }
+
     /// Statistics of images and stacks.
     #[pymodule]
     mod stats {
@@ -88,7 +94,9 @@ mod _core {
     #[pymodule]
     mod epochs {
         #[pymodule_export]
-        use crate::epochs::{add_one, are_held, count_up_to, subtract_template, sums};
+        use crate::epochs::{
+            add_one, are_held, count_up_to, find_candidates, subtract_template, sums,
+        };
         #[pymodule_init]
         fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
             crate::register(m)

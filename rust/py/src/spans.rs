@@ -266,7 +266,7 @@ type Part = (Py<PySpanSet>, Vec<PeakTuple>);
 /// Footprints of one image.
 #[pyclass(frozen, name = "FootprintSet", module = "deepcoadd._core.spans")]
 #[derive(Debug)]
-pub struct PyFootprintSet(spans::FootprintSet);
+pub struct PyFootprintSet(pub(crate) spans::FootprintSet);
 
 /// Arrays of the peaks: footprint, y, x, value, significance.
 type PeakTable<'py> = (
@@ -404,9 +404,9 @@ impl PyFootprintSet {
 }
 
 /// (value, type, whether negative, include multiplier).
-type ThresholdTuple = (f64, String, bool, f64);
+pub type ThresholdTuple = (f64, String, bool, f64);
 
-fn threshold(parts: ThresholdTuple) -> PyRes<Threshold> {
+pub fn threshold(parts: ThresholdTuple) -> PyRes<Threshold> {
     let (value, kind, negative, include_multiplier) = parts;
     Ok(Threshold {
         value,

@@ -141,7 +141,10 @@ pub fn search_mask(
 }
 
 /// The groups to keep, and the new number of each old one.
-fn select(groups: &Groups, keep: impl Fn(&[Span]) -> bool) -> (Groups, Vec<Option<u32>>) {
+pub(super) fn select(
+    groups: &Groups,
+    keep: impl Fn(&[Span]) -> bool,
+) -> (Groups, Vec<Option<u32>>) {
     let mut kept = Groups {
         spans: Vec::with_capacity(groups.spans.len()),
         starts: vec![0],

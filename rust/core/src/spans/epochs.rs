@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::par;
 use crate::simd::dispatch;
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, CowArray, Ix2, s};
+use std::ops::Range;
 
 /// An epoch, or a template: image, variance.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +18,21 @@ pub struct Planes<'a> {
     pub image: ArrayView2<'a, f32>,
     /// Their variances.
     pub variance: ArrayView2<'a, f32>,
+}
+
+/// An epoch and the template that it is compared with.
+#[derive(Debug, Clone, Copy)]
+pub struct Pair<'a> {
+    /// The epoch.
+    pub epoch: Planes<'a>,
+    /// Its mask.
+    pub mask: ArrayView2<'a, i32>,
+    /// The template.
+    pub template: Planes<'a>,
+    /// Factor on the variances of the epoch.
+    pub factor: f32,
+    /// Bits of those pixels of the epoch that are not good.
+    pub bad_bits: i32,
 }
 
 /// What is written about one epoch.
@@ -34,85 +50,132 @@ pub struct Outputs<'a> {
 fn row_body(
     epoch: (&[f32], &[f32], &[i32]),
     template: (&[f32], &[f32]),
-    factor: f32,
-    bad: i32,
+    how: (f32, i32, f32),
     out: (&mut [f32], &mut [f32], &mut [u32]),
-) -> u64 {
+) -> (u64, bool) {
     let n = epoch.0.len();
     let (x, v, m) = (epoch.0, &epoch.1[..n], &epoch.2[..n]);
     let (t, u) = (&template.0[..n], &template.1[..n]);
     let (d, s, count) = (&mut out.0[..n], &mut out.1[..n], &mut out.2[..n]);
-    let mut missing = 0_u32;
+    let (factor, bad, square) = how;
+    let (mut missing, mut far) = (0_u32, 0_u32);
     #[allow(clippy::needless_range_loop)] // seven slices side by side
     for i in 0..n {
         let value = x[i] - t[i];
+        let variance = v[i] * factor + u[i];
         d[i] = value;
-        s[i] = v[i] * factor + u[i];
+        s[i] = variance;
         count[i] += u32::from(value.abs() < f32::INFINITY) & u32::from(m[i] & bad == 0);
         missing += u32::from(value.is_nan());
+        // 1e-37: squares below it have lost digits
+        far |= u32::from(value * value + 1e-37 >= square * variance);
     }
-    u64::from(missing)
-}
-
-fn slice<'a, T>(plane: &'a CowArray<'_, T, Ix2>, y: usize) -> &'a [T] {
-    plane.row(y).to_slice().unwrap_or_default()
+    (u64::from(missing), far != 0)
 }
 
 dispatch! {
     fn row(
         epoch: (&[f32], &[f32], &[i32]),
         template: (&[f32], &[f32]),
-        factor: f32,
-        bad: i32,
+        how: (f32, i32, f32),
         out: (&mut [f32], &mut [f32], &mut [u32]),
-    ) -> u64 = row_body;
+    ) -> (u64, bool) = row_body;
 }
 
-const ROWS: usize = 64;
+pub(super) const ROWS: usize = 64;
 
-/// Subtracts a template from an epoch, whose variances are multiplied by `factor` first; returns
-/// the number of differences that are NaN.
-pub fn subtract_template(
-    epoch: Planes<'_>,
-    mask: ArrayView2<'_, i32>,
-    template: Planes<'_>,
+/// Contiguous rows of an epoch and its template.
+pub(super) struct Rows<'a> {
+    /// Images and variances, first of the epoch, then of the template.
+    planes: [CowArray<'a, f32, Ix2>; 4],
+    mask: CowArray<'a, i32, Ix2>,
     factor: f32,
     bad_bits: i32,
-    mut out: Outputs<'_>,
-) -> Result<u64> {
-    let want = epoch.image.dim();
-    let shapes = [
-        ("variance", epoch.variance.dim()),
-        ("mask", mask.dim()),
-        ("template_image", template.image.dim()),
-        ("template_variance", template.variance.dim()),
+}
+
+impl<'a> Rows<'a> {
+    pub(super) fn new(pair: &Pair<'a>) -> Result<Self> {
+        let (epoch, template) = (pair.epoch, pair.template);
+        let shapes = [
+            ("variance", epoch.variance.dim()),
+            ("mask", pair.mask.dim()),
+            ("template_image", template.image.dim()),
+            ("template_variance", template.variance.dim()),
+        ];
+        for (argument, got) in shapes {
+            like_image(argument, got, epoch.image.dim())?;
+        }
+        let planes = [
+            epoch.image,
+            epoch.variance,
+            template.image,
+            template.variance,
+        ];
+        Ok(Self {
+            planes: planes.map(with_row_slices),
+            mask: with_row_slices(pair.mask),
+            factor: pair.factor,
+            bad_bits: pair.bad_bits,
+        })
+    }
+
+    /// Subtracts some columns of row `y`; returns the number of NaN, and whether the square of any
+    /// difference reaches, or nearly so, `square` variances.
+    pub(super) fn subtract(
+        &self,
+        (y, columns): (usize, Range<usize>),
+        square: f32,
+        out: (&mut [f32], &mut [f32], &mut [u32]),
+    ) -> (u64, bool) {
+        let [x, v, t, u] = self
+            .planes
+            .each_ref()
+            .map(|plane| &slice(plane, y)[columns.clone()]);
+        let words = &slice(&self.mask, y)[columns.clone()];
+        row(
+            (x, v, words),
+            (t, u),
+            (self.factor, self.bad_bits, square),
+            out,
+        )
+    }
+}
+
+pub(super) fn like_image(
+    argument: &'static str,
+    got: (usize, usize),
+    want: (usize, usize),
+) -> Result<()> {
+    if got == want {
+        return Ok(());
+    }
+    let allowed = format!("{want:?} like the image");
+    Err(Error::shape(argument, format!("{got:?}"), allowed))
+}
+
+fn slice<'a, T>(plane: &'a CowArray<'_, T, Ix2>, y: usize) -> &'a [T] {
+    plane.row(y).to_slice().unwrap_or_default()
+}
+
+/// Subtracts a template from an epoch; returns the number of differences that are NaN.
+pub fn subtract_template(pair: &Pair<'_>, mut out: Outputs<'_>) -> Result<u64> {
+    let (height, width) = pair.epoch.image.dim();
+    for (argument, got) in [
         ("out_image", out.image.dim()),
         ("out_variance", out.variance.dim()),
         ("n_image", out.n_image.dim()),
-    ];
-    for (argument, got) in shapes {
-        if got != want {
-            let allowed = format!("{want:?} like the image");
-            return Err(Error::shape(argument, format!("{got:?}"), allowed));
-        }
+    ] {
+        like_image(argument, got, (height, width))?;
     }
-    let inputs = [
-        with_row_slices(epoch.image),
-        with_row_slices(epoch.variance),
-        with_row_slices(template.image),
-        with_row_slices(template.variance),
-    ];
-    let words = with_row_slices(mask);
-    let [image, variance, t_image, t_variance] = &inputs;
-    let rows = Axis(0);
-    let chunks = out.image.axis_chunks_iter_mut(rows, ROWS);
-    let chunks = chunks.zip(out.variance.axis_chunks_iter_mut(rows, ROWS));
-    let chunks = chunks.zip(out.n_image.axis_chunks_iter_mut(rows, ROWS));
+    let rows = Rows::new(pair)?;
+    let axis = Axis(0);
+    let chunks = out.image.axis_chunks_iter_mut(axis, ROWS);
+    let chunks = chunks.zip(out.variance.axis_chunks_iter_mut(axis, ROWS));
+    let chunks = chunks.zip(out.n_image.axis_chunks_iter_mut(axis, ROWS));
     let jobs: Vec<_> = chunks.enumerate().collect();
     let missing = par::map(jobs, |(block, ((mut d, mut s), mut n))| {
         let mut missing = 0;
         for k in 0..d.nrows() {
-            let y = block * ROWS + k;
             let (Some(d), Some(s), Some(n)) = (
                 d.row_mut(k).into_slice(),
                 s.row_mut(k).into_slice(),
@@ -120,13 +183,8 @@ pub fn subtract_template(
             ) else {
                 return Err(Error::shape("out", "strided columns", "contiguous rows"));
             };
-            missing += row(
-                (slice(image, y), slice(variance, y), slice(&words, y)),
-                (slice(t_image, y), slice(t_variance, y)),
-                factor,
-                bad_bits,
-                (d, s, n),
-            );
+            let at = (block * ROWS + k, 0..width);
+            missing += rows.subtract(at, f32::INFINITY, (d, s, n)).0;
         }
         Ok(missing)
     });
@@ -233,20 +291,25 @@ mod tests {
         let noise = Array2::from_elem((2, 3), 0.5);
         let (mut d, mut v) = (Array2::zeros((2, 3)), Array2::zeros((2, 3)));
         let mut n = Array2::from_elem((2, 3), 7);
-        let epoch = Planes {
-            image: image.view(),
-            variance: variance.view(),
-        };
-        let still = Planes {
-            image: template.view(),
-            variance: noise.view(),
+        let pair = Pair {
+            epoch: Planes {
+                image: image.view(),
+                variance: variance.view(),
+            },
+            mask: mask.view(),
+            template: Planes {
+                image: template.view(),
+                variance: noise.view(),
+            },
+            factor: 2.0,
+            bad_bits: 4,
         };
         let out = Outputs {
             image: d.view_mut(),
             variance: v.view_mut(),
             n_image: n.view_mut(),
         };
-        let missing = subtract_template(epoch, mask.view(), still, 2.0, 4, out).expect("agree");
+        let missing = subtract_template(&pair, out).expect("agree");
         assert_eq!(missing, 2);
         assert_eq!((d[[0, 0]], d[[0, 2]], d[[1, 0]]), (4.0, 2.0, inf));
         assert!(d[[0, 1]].is_nan() && d[[1, 2]].is_nan());
@@ -258,7 +321,7 @@ mod tests {
             variance: v.view_mut(),
             n_image: n.view_mut(),
         };
-        let wrong = subtract_template(epoch, mask.view(), still, 1.0, 0, out);
+        let wrong = subtract_template(&pair, out);
         assert!(
             wrong
                 .expect_err("shapes differ")

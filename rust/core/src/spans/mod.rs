@@ -5,6 +5,7 @@
 //! zero, so that sums of two of them fit. The definitions stand in `docs/algorithms/spans.md`.
 
 mod algebra;
+mod candidates;
 mod component;
 mod detect;
 pub mod epochs;
@@ -17,6 +18,7 @@ mod shape;
 mod span_set;
 mod threshold;
 
+pub use candidates::{Candidates, find_candidates};
 pub use component::Connectivity;
 pub use detect::{Scene, search, search_mask};
 pub use footprint::{FootprintSet, Peak, PeakOrder};
