@@ -12,7 +12,17 @@ from deepcoadd.errors import OptionError
 from deepcoadd.geometry import Box, Interval
 from deepcoadd.mask import Mask
 
-__all__ = ["Bits", "Bounds", "Stencil", "bits_of", "bounds_of", "box_of", "check_mask", "whole"]
+__all__ = [
+    "Bits",
+    "Bounds",
+    "Stencil",
+    "bits_of",
+    "bounds_of",
+    "box_of",
+    "check_mask",
+    "start_of",
+    "whole",
+]
 
 Stencil: TypeAlias = Literal["circle", "manhattan", "box"]
 Bits: TypeAlias = int | str | Iterable[str]
@@ -30,6 +40,11 @@ def whole(name: str, value: Any) -> int:
     if abs(number) > _INT64_MAX:
         raise OptionError(f"{name}: got {number}, must be a whole number of 64 bits")
     return number
+
+
+def start_of(name: str, box: Box) -> tuple[int, int]:
+    """First pixel (y, x) of a box."""
+    return whole(name, box.y.start), whole(name, box.x.start)
 
 
 def bounds_of(name: str, box: Box) -> Bounds:

@@ -18,7 +18,15 @@ from deepcoadd.geometry import Box
 from deepcoadd.image import Image, MaskedImage
 from deepcoadd.interop.afw_names import FootprintSetNames
 from deepcoadd.mask import Mask
-from deepcoadd.spans._arguments import Bits, bits_of, bounds_of, box_of, check_mask, whole
+from deepcoadd.spans._arguments import (
+    Bits,
+    bits_of,
+    bounds_of,
+    box_of,
+    check_mask,
+    start_of,
+    whole,
+)
 from deepcoadd.spans._footprint import Footprint, Peak
 from deepcoadd.spans._span_set import SpanSet
 
@@ -148,7 +156,10 @@ class FootprintSet(FootprintSetNames):
         if isinstance(image, Mask):
             mask = image
             found = _core.search_mask(
-                image.array, image.box.start, threshold=threshold._parts(), min_pixels=least
+                image.array,
+                start_of("image", image.box),
+                threshold=threshold._parts(),
+                min_pixels=least,
             )
         elif isinstance(image, Image | MaskedImage):
             pixels, variance = image, None
@@ -158,7 +169,7 @@ class FootprintSet(FootprintSetNames):
             found = _core.search(
                 array,
                 variance,
-                image.box.start,
+                start_of("image", image.box),
                 threshold=threshold._parts(),
                 min_pixels=least,
                 peaks_by_value=bool(peaks_by_value),
@@ -297,7 +308,7 @@ class FootprintSet(FootprintSetNames):
         """(ny, nx) uint32 image of a box (default: the region): k + 1 in footprint k, else 0."""
         box = self.region if box is None else box
         out = np.zeros(box.shape, np.uint32)
-        self._set.label(out, box.start)
+        self._set.label(out, start_of("box", box))
         return out
 
     def count(self, mask: Mask, any_of: Bits = 0, none_of: Bits = 0) -> NDArray[np.uint64]:
@@ -311,7 +322,7 @@ class FootprintSet(FootprintSetNames):
         """For each rule (any of, none of) what `count` gives, in one pass over the mask."""
         check_mask(mask)
         words = [(bits_of(mask, any_of), bits_of(mask, none_of)) for any_of, none_of in rules]
-        return self._set.counts(mask.array, mask.box.start, words)
+        return self._set.counts(mask.array, start_of("mask", mask.box), words)
 
     def common_areas(self, spans: SpanSet) -> NDArray[np.uint64]:
         """(n,) uint64: pixels that are in a set, by footprint."""

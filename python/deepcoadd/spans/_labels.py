@@ -12,7 +12,15 @@ from deepcoadd._core import spans as _core
 from deepcoadd.errors import OptionError
 from deepcoadd.geometry import Box
 from deepcoadd.mask import Mask
-from deepcoadd.spans._arguments import Bits, Stencil, bits_of, box_of, check_mask, whole
+from deepcoadd.spans._arguments import (
+    Bits,
+    Stencil,
+    bits_of,
+    box_of,
+    check_mask,
+    start_of,
+    whole,
+)
 
 __all__ = ["LabelExtent", "count_by_label", "dilate_mask", "label_mask"]
 
@@ -50,7 +58,7 @@ def label_mask(
     parts = _core.label_mask(
         mask.array,
         labels,
-        mask.box.start,
+        start_of("mask", mask.box),
         bits=word,
         connectivity=whole("connectivity", connectivity),
     )

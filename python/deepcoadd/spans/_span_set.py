@@ -23,6 +23,7 @@ from deepcoadd.spans._arguments import (
     bounds_of,
     box_of,
     check_mask,
+    start_of,
     whole,
 )
 
@@ -142,7 +143,7 @@ class SpanSet(SpanSetNames):
     def from_mask(cls, mask: Mask, bits: Bits | None = None) -> SpanSet:
         """Pixels of a mask that have any of the bits or planes (any bit at all: None)."""
         word = -1 if bits is None else bits_of(check_mask(mask), bits)
-        return cls._wrap(_core.SpanSet.from_mask(mask.array, word, mask.box.start))
+        return cls._wrap(_core.SpanSet.from_mask(mask.array, word, start_of("mask", mask.box)))
 
     @classmethod
     def from_array(cls, array: NDArray[np.bool_], *, start: tuple[int, int] = (0, 0)) -> SpanSet:
@@ -355,7 +356,8 @@ class SpanSet(SpanSetNames):
         """Indices into an array that covers `box`, which must hold the set."""
         if not box.contains(self.box):
             raise ShapeError(f"image: got {box}, must hold the pixels in {self.box}")
-        y, x = self._set.shifted(-box.y.start, -box.x.start).indices()
+        y0, x0 = start_of("image", box)
+        y, x = self._set.shifted(-y0, -x0).indices()
         return y, x
 
     def flatten(self, image: Image | Mask) -> NDArray[Any]:
@@ -375,7 +377,7 @@ class SpanSet(SpanSetNames):
         """(ny, nx) bool image of a box (default: that of the set): True at pixels of the set."""
         box = self.box if box is None else box
         out = np.zeros(box.shape, bool)
-        self._set.flag(out, box.start)
+        self._set.flag(out, start_of("box", box))
         return out
 
     def to_mask(self, box: Box, bits: Bits, planes: MaskPlanes = DEFAULT_PLANES) -> Mask:
@@ -387,12 +389,12 @@ class SpanSet(SpanSetNames):
     def set_mask(self, mask: Mask, bits: Bits) -> None:
         """Set bits or planes at all pixels, in place; ShapeError if one lies outside the mask."""
         word = bits_of(check_mask(mask), bits)
-        self._set.change_mask(mask.array, mask.box.start, word, 0)
+        self._set.change_mask(mask.array, start_of("mask", mask.box), word, 0)
 
     def clear_mask(self, mask: Mask, bits: Bits) -> None:
         """Clear bits or planes at all pixels, in place; ShapeError if one lies outside."""
         word = bits_of(check_mask(mask), bits)
-        self._set.change_mask(mask.array, mask.box.start, 0, word)
+        self._set.change_mask(mask.array, start_of("mask", mask.box), 0, word)
 
     def set_image(
         self, image: Image, value: float, region: Box | None = None, *, clip: bool = False
@@ -411,7 +413,7 @@ class SpanSet(SpanSetNames):
     def count(self, mask: Mask, any_of: Bits = 0, none_of: Bits = 0) -> int:
         """Number of pixels inside the mask with any of some bits (0: all) and none of others."""
         words = bits_of(check_mask(mask), any_of), bits_of(mask, none_of)
-        return self._set.count(mask.array, mask.box.start, *words)
+        return self._set.count(mask.array, start_of("mask", mask.box), *words)
 
 
 def _operand(other: SpanSet | Mask, bits: Bits | None) -> SpanSet:

@@ -52,11 +52,15 @@ impl Region {
         shape: (usize, usize),
         start: (i64, i64),
     ) -> Result<Self> {
-        let sides = (shape.0 as i64, shape.1 as i64);
-        Self::checked(
-            argument,
-            [start.0, start.1, start.0 + sides.0, start.1 + sides.1],
-        )
+        if shape.0 == 0 || shape.1 == 0 {
+            return Ok(Self::default());
+        }
+        // Before the sums, which might not fit.
+        for first in [start.0, start.1] {
+            check_range(argument, first, first)?;
+        }
+        let (y1, x1) = (start.0 + shape.0 as i64, start.1 + shape.1 as i64);
+        Self::checked(argument, [start.0, start.1, y1, x1])
     }
 
     /// The region [y0, x0, y1, x1); empty ones become all zeros.
@@ -339,6 +343,10 @@ mod tests {
 
     #[test]
     fn coordinates_have_a_limit() {
+        for start in [(i64::MAX, 0), (0, i64::MAX - 1), (i64::MIN, i64::MIN)] {
+            assert!(Region::of_array("image", (2, 3), start).is_err());
+            assert!(Region::of_array("image", (0, 3), start).is_ok());
+        }
         let far = SpanSet::from_spans(vec![Span::new(0, COORD_MAX, COORD_MAX)]).expect("allowed");
         assert!(far.shifted(0, 1).is_err());
         assert!(far.shifted(0, i64::MAX).is_err());
