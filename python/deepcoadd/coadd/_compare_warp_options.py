@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from deepcoadd.coadd._option_checks import check_fractions
 from deepcoadd.coadd._options import AssembleOptions
 from deepcoadd.detection import DetectionOptions
 from deepcoadd.errors import OptionError
@@ -98,14 +99,13 @@ class ArtifactOptions:
         for name in ("prefilter_planes", "bad_planes"):
             if isinstance(getattr(self, name), str):
                 raise OptionError(f"{name} = {getattr(self, name)!r}: expected a sequence of names")
-        for name in (
+        check_fractions(
+            self,
             "max_fraction_epochs_low",
             "max_fraction_epochs_high",
             "spatial_threshold",
             "prefilter_ratio",
-        ):
-            if not 0 <= getattr(self, name) <= 1:
-                raise OptionError(f"{name} = {getattr(self, name)}: expected 0 to 1")
+        )
         for name in ("max_num_epochs", "min_epochs_low"):
             value = getattr(self, name)
             if not (value >= 0 and math.isfinite(value)):

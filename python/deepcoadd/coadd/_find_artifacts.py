@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -266,6 +266,16 @@ def _read(
         yield k, found
 
 
+class _Look(NamedTuple):
+    """An epoch, what it is compared with, and where."""
+
+    ref: WarpRef
+    pixels: MaskedImage
+    template: Exposure
+    factor: float
+    scratch: _Scratch
+
+
 class _Finder:
     """Looks at epochs; what it keeps of its own is not changed by that."""
 
@@ -316,15 +326,16 @@ class _Finder:
         factor = self._factor(ref, pixels)
         if template.box != self.box:
             raise ShapeError(f"template_without: got {template.box}, must be {self.box}")
+        one = _Look(ref, pixels, template, factor, scratch)
         # Taken before the detection, which may set planes.
         edge = SpanSet.from_mask(pixels.mask, "EDGE")
         difference = None
         if self.keeps:
-            difference, missing = self._difference(ref, pixels, template, factor, scratch)
+            difference, missing = self._difference(one)
             found = self._detect(difference)
             kept = self._prefiltered(found, difference)
         else:
-            found, missing = self._searched(ref, pixels, template, factor, scratch)
+            found, missing = self._searched(one)
             kept = self._good(found, pixels.mask)
         union = one_span_set(kept).clipped_to(self.box)
         found_streaks: list[SpanSet] = []
@@ -356,22 +367,15 @@ class _Finder:
             _log.warning("%s: variances are left as they are: %s", name_of(ref), error)
             return 1.0
 
-    def _difference(
-        self,
-        ref: WarpRef,
-        pixels: MaskedImage,
-        template: Exposure,
-        factor: float,
-        scratch: _Scratch,
-    ) -> tuple[Exposure, SpanSet]:
+    def _difference(self, one: _Look) -> tuple[Exposure, SpanSet]:
         """Epoch minus template, with the mask of the epoch, and the pixels that are NaN."""
-        bad = pixels.planes.known_bitmask(self._options.bad_planes)
+        pixels, scratch = one.pixels, one.scratch
         n_missing = _core.subtract_template(
             (pixels.image.array, pixels.variance.array, pixels.mask.array),
-            (template.image.array, template.variance.array),
+            (one.template.image.array, one.template.variance.array),
             (scratch.image, scratch.variance, scratch.n_image.array),
-            factor=factor,
-            bad_bits=bad,
+            factor=one.factor,
+            bad_bits=pixels.planes.known_bitmask(self._options.bad_planes),
         )
         mask = pixels.mask
         if self._marks:
@@ -383,31 +387,24 @@ class _Finder:
         missing = SpanSet()
         if n_missing:
             missing = SpanSet.from_array(np.isnan(scratch.image), start=self.box.start)
-        return Exposure(planes, replace(ref.info(), psf=self._psf(ref))), missing
+        return Exposure(planes, replace(one.ref.info(), psf=self._psf(one.ref))), missing
 
     def _psf(self, ref: WarpRef) -> Any:
         """PSF of an epoch, else of the template."""
         own = ref.info().psf
         return self.template.info.psf if own is None else own
 
-    def _searched(
-        self,
-        ref: WarpRef,
-        pixels: MaskedImage,
-        template: Exposure,
-        factor: float,
-        scratch: _Scratch,
-    ) -> tuple[list[SpanSet], SpanSet]:
+    def _searched(self, one: _Look) -> tuple[list[SpanSet], SpanSet]:
         """Pixels of each candidate, and those that are NaN, without a difference being kept."""
         found = detect_difference(
-            pixels,
-            template.masked_image,
-            scratch.n_image,
+            one.pixels,
+            one.template.masked_image,
+            one.scratch.n_image,
             self._options.detection,
             self._sigma,
-            psf=self._psf(ref),
-            factor=factor,
-            bad_bits=pixels.planes.known_bitmask(self._options.bad_planes),
+            psf=self._psf(one.ref),
+            factor=one.factor,
+            bad_bits=one.pixels.planes.known_bitmask(self._options.bad_planes),
         )
         return self._pixel_sets(found.positive, found.negative), found.missing
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from deepcoadd.coadd._option_checks import check_fractions, check_mean
 from deepcoadd.coadd._options import AssembleOptions
 from deepcoadd.detection import DetectionOptions
 from deepcoadd.errors import OptionError
@@ -78,19 +79,14 @@ class SafeClipOptions:
     scale_variance: ScaleVarianceOptions | None = None
 
     def __post_init__(self) -> None:
-        if self.assemble.statistic != "MEAN":
-            raise OptionError(
-                f"assemble.statistic = {self.assemble.statistic!r}: must be MEAN, since artifacts "
-                "are masked and what is left is averaged"
-            )
-        for name in (
+        check_mean(self.assemble)
+        check_fractions(
+            self,
             "min_clip_foot_overlap",
             "min_clip_foot_overlap_single",
             "min_clip_foot_overlap_double",
             "max_clip_foot_overlap_double",
-        ):
-            if not 0 <= getattr(self, name) <= 1:
-                raise OptionError(f"{name} = {getattr(self, name)}: expected 0 to 1")
+        )
         if self.min_big_overlap < 0:
             raise OptionError(f"min_big_overlap = {self.min_big_overlap}: expected at least 0")
         allowed = get_args(DetectOnWarps)

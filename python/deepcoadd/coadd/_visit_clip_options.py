@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from deepcoadd.coadd._option_checks import check_mean
 from deepcoadd.coadd._options import AssembleOptions
 from deepcoadd.errors import OptionError
 
@@ -128,11 +129,7 @@ class VisitClipOptions:
     margin: int = 32
 
     def __post_init__(self) -> None:
-        if self.assemble.statistic != "MEAN":
-            raise OptionError(
-                f"assemble.statistic = {self.assemble.statistic!r}: must be MEAN, since artifacts "
-                "are masked and what is left is averaged"
-            )
+        check_mean(self.assemble)
         for name in _ABOVE_0:
             self._check(name, getattr(self, name) > 0, "a number above 0")
         for name in _AT_LEAST_0:
