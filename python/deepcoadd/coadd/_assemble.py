@@ -168,7 +168,7 @@ def assemble(
             progress=progress,
         )
     finish = Finisher(plan, bright_objects, whole=on_tile is None)
-    outputs = _Outputs(plan, kept=on_tile is None, cleared=tile_step is not stack_tile)
+    outputs = _Outputs(plan, kept=on_tile is None, cleared=not _writes_all(tile_step))
     step = _Step(tile_step, mask_step, None if on_tile is None else finish, on_tile)
     _make_tiles(plan, outputs, step, progress)
     result = outputs.result()
@@ -183,6 +183,11 @@ def assemble(
         result.noise,
     )
     return result
+
+
+def _writes_all(step: TileStep) -> bool:
+    """Whether a step is known to leave no pixel of its tile unwritten."""
+    return step is stack_tile or getattr(step, "writes_all", False)
 
 
 class _Step(NamedTuple):

@@ -14,6 +14,7 @@ from deepcoadd.coadd._prepare import CoaddPlan, Progress
 from deepcoadd.coadd._result import CoaddResult
 from deepcoadd.coadd._rules import flag_inexact_psf
 from deepcoadd.coadd._stack import TileWork, stack_tile
+from deepcoadd.coadd._threads import in_turn, n_workers
 from deepcoadd.errors import DeepcoaddError
 from deepcoadd.exposure import Exposure
 from deepcoadd.geometry import Box
@@ -123,6 +124,8 @@ def difference_of_matched(
 class _PlainMean:
     """Step of one tile: the plain mean, and where the inputs carry CLIPPED."""
 
+    writes_all = True
+
     def __init__(self) -> None:
         self.stored: list[SpanSet] = []
 
@@ -135,9 +138,14 @@ class _PlainMean:
 class _BothMeans:
     """Step of one tile: the plain mean goes to the coadd, its difference from the other here."""
 
+    writes_all = True
+
     def __init__(self, plan: CoaddPlan) -> None:
         self._clipped_options = replace(plan.options, statistic="MEANCLIP")
-        self.pixels = MaskedImage.no_data(plan.box, plan.rules.planes)
+        # Every pixel is in a tile, and written there.
+        image, variance = (Image(np.empty(plan.box.shape, np.float32), plan.box) for _ in range(2))
+        mask = Mask(np.empty(plan.box.shape, np.int32), plan.box, plan.rules.planes)
+        self.pixels = MaskedImage(image, mask, variance)
         self.stored: list[SpanSet] = []
 
     def __call__(self, work: TileWork) -> StackDiagnostics:
@@ -153,19 +161,25 @@ class _BothMeans:
 def _subtract(work: TileWork, clipped: StackPlanes, out: MaskedImage) -> None:
     """Write the difference of one tile into `out`."""
     mean = work.masked_image
-    assert clipped.n_clipped is not None  # allocated with all planes
-    assert clipped.variance is not None
-    assert clipped.mask is not None
-    # Some rows at a time, so that what is between the steps stays in the cache.
+    n_clipped, clipped_variance, clipped_mask = clipped.n_clipped, clipped.variance, clipped.mask
+    assert n_clipped is not None  # allocated with all planes
+    assert clipped_variance is not None
+    assert clipped_mask is not None
     n_rows = max(1, _IN_CACHE // max(work.box.x.size, 1))
-    for first in range(0, work.box.y.size, n_rows):
+
+    def subtract(first: int) -> None:
         rows = slice(first, first + n_rows)
         image, plain = out.image.array[rows], mean.image.array[rows]
         np.subtract(plain, clipped.image[rows], out=image)
-        np.copyto(image, 0.0, where=(clipped.n_clipped[rows] == 0) & ~np.isnan(plain))
-        variances = mean.variance.array[rows], clipped.variance[rows]
+        np.copyto(image, 0.0, where=(n_clipped[rows] == 0) & ~np.isnan(plain))
+        variances = mean.variance.array[rows], clipped_variance[rows]
         np.add(*variances, out=out.variance.array[rows])
-        np.bitwise_or(mean.mask.array[rows], clipped.mask[rows], out=out.mask.array[rows])
+        np.bitwise_or(mean.mask.array[rows], clipped_mask[rows], out=out.mask.array[rows])
+
+    # Some rows at a time, so that what is between the steps stays in the cache.
+    parts = range(0, work.box.y.size, n_rows)
+    for _ in in_turn(parts, subtract, n_workers(len(parts))):
+        pass
 
 
 def _stored(work: TileWork) -> SpanSet:

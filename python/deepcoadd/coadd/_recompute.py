@@ -17,6 +17,7 @@ from deepcoadd.coadd._prepare import CoaddPlan, Progress
 from deepcoadd.coadd._result import CoaddResult
 from deepcoadd.coadd._rules import flag_inexact_psf
 from deepcoadd.coadd._stack import TileWork, stack_tile
+from deepcoadd.coadd._threads import in_turn, n_workers
 from deepcoadd.coadd._tiles import prefetched, strips
 from deepcoadd.geometry import Box, Interval
 from deepcoadd.image import Image, MaskedImage
@@ -28,6 +29,9 @@ __all__ = ["blocks_around", "recompute"]
 
 _ROWS, _COLUMNS = 64, 256
 """Pixels of a block of files. Small ones follow a streak closely; each costs a read."""
+
+_MANY = 2**14
+"""Pixels of a block from which on several inputs are packed at a time."""
 
 
 def recompute(
@@ -73,10 +77,16 @@ def recompute(
         place = y - tile.y.start, x - tile.x.start
         flat = place[0].astype(np.int64) * tile.x.size + place[1]
         row = Box.from_shape((1, len(y)), start=tile.start)
-        packed = [
-            _packed(one, alternate, plan, _Place(tile, flat, row))
-            for one, alternate in zip(pixels, plan.alternate_masks, strict=True)
-        ]
+        at = _Place(tile, flat, row)
+
+        def pack(
+            given: tuple[MaskedImage | None, AlternateMask | None], at: _Place = at
+        ) -> MaskedImage | None:
+            return _packed(*given, plan, at)
+
+        given = zip(pixels, plan.alternate_masks, strict=True)
+        workers = n_workers(len(pixels)) if len(flat) >= _MANY else 1
+        packed = list(in_turn(given, pack, workers))
         old = _planes_of(result, tile)
         out = StackPlanes.allocate(row.shape, weight_sum=old.weight_sum is not None)
         work = TileWork(row, packed, plan.weights, plan.rules, plan.options, out)

@@ -204,25 +204,33 @@ def _decided(
     double = (n_entries > 3) & (upper.sum(axis=0) == 2)
     double &= others <= options.max_clip_foot_overlap_double
     decisions: list[Decision] = []
+    # Lists: there are many footprints and few inputs.
+    entries: list[list[bool]] = enough.T.tolist()
+    columns: Any = fraction.T.tolist()
     for n, spans in enumerate(footprints.pixel_sets):
-        rule, blamed = "none", np.zeros(len(enough), bool)
+        rule, blamed = "none", list[bool]()
         if double[n]:  # overrules the rule of one
-            rule, blamed = "double", upper[:, n]
+            rule, blamed = "double", upper[:, n].tolist()
         elif one[n]:
-            rule, blamed = "one", over[:, n]
+            rule, blamed = "one", over[:, n].tolist()
         elif single[n]:
-            rule, blamed = "single", enough[:, n]
-        entries = np.flatnonzero(enough[:, n])
+            rule, blamed = "single", entries[n]
+        considered = _numbers(entries[n])
         decisions.append(
             Decision(
                 spans,
                 rule,
-                considered=tuple(entries.tolist()),
-                overlaps=tuple(fraction[entries, n].tolist()),
-                clipped=tuple(np.flatnonzero(blamed).tolist()),
+                considered=considered,
+                overlaps=tuple(columns[n][k] for k in considered),
+                clipped=_numbers(blamed),
             )
         )
     return decisions
+
+
+def _numbers(flags: list[bool]) -> tuple[int, ...]:
+    """Places of True."""
+    return tuple(k for k, flag in enumerate(flags) if flag)
 
 
 def detect_clip_big(

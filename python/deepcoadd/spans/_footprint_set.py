@@ -95,7 +95,8 @@ class FootprintSet(FootprintSetNames):
         absolute value.
     """
 
-    __slots__ = ("_set",)
+    __slots__ = ("_box", "_set")
+    _box: Box
     _set: _core.FootprintSet
 
     def __init__(
@@ -189,7 +190,11 @@ class FootprintSet(FootprintSetNames):
     @property
     def region(self) -> Box:
         """Box that was searched; growth is cut to it."""
-        return box_of(self._set.region)
+        try:
+            return self._box
+        except AttributeError:  # asked for by each footprint: made once
+            self._box = box_of(self._set.region)
+            return self._box
 
     @property
     def peak_order(self) -> str:
