@@ -44,7 +44,48 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("argv", [["cooadd"], ["--nonsense"]])
 def test_a_wrong_command_line_is_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(argv) == 2
-    assert "Usage" in capsys.readouterr().err
+    assert "; deepcoadd --help explains" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("cooadd a.fits", "no command 'cooadd' (did you mean 'coadd'?)"),
+        ("coadd", "FILES"),
+        ("coadd a.fits", "--output"),
+        ("coadd a.fits -o b.fits --metod mean", "--method"),
+        ("coadd a.fits -o b.fits --method mena", "'mena' is not one of"),
+        ("coadd a.fits -o b.fits --threads 0", "--threads"),
+        ("coadd a.fits -o b.fits --max-memory much", "expected a size such as"),
+        ("coadd a.fits -o b.fits", "a.fits: no such file"),
+        ("coadd a.fits -o b.fits -c sigmaclip=3", "did you mean 'sigma_clip'?"),
+        ("coadd a.fits -o b.fits -c n_visits_max=3", "'select.seeing.n_visits_max'"),
+        ("coadd a.fits -o b.fits -c quality=best", "--dump-config shows all of them"),
+        ("coadd a.fits -o b.fits -c sigma_clip=big", "sigma_clip = 'big': expected a number"),
+        ("coadd a.fits -o b.fits -c sigma_clip", "expected key=value"),
+        ("coadd a.fits -o b.fits --config c.toml", "c.toml: cannot be read"),
+        ("coadd a.fits -o b.fits --maps dept", "'dept' is not one of weight"),
+        ("match-backgrounds a.fits -o m --mode klassic", "'klassic' is not one of"),
+        ("match-backgrounds a.fits -o m --mode tract -c binnning=fast", "'binning'"),
+        ("sky-frame bild a.fits", "No such command 'bild'"),
+        ("sky-frame build a.fits", "--output"),
+        ("sky-frame apply a.fits -o c", "--sky"),
+        ("simulate", "--output"),
+        ("simulate -o v --preset demmo", "'demmo' is not one of"),
+        ("info", "FILES"),
+        ("info a.fits", "a.fits: no such file"),
+    ],
+)
+def test_mistakes_are_answered_by_one_line(
+    line: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(line.split()) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    (answer,) = "".join(shown.err).splitlines()
+    assert answer.startswith("deepcoadd: ")
+    assert words in answer
+    assert len(answer) < 700
 
 
 @pytest.mark.parametrize(

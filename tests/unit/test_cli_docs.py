@@ -13,8 +13,8 @@ import pytest
 from deepcoadd.background import ClassicMatchOptions, GlobalMatchOptions
 from deepcoadd.cli._app import app
 from deepcoadd.cli._config import coadd_config
-from deepcoadd.cli._match_config import MatchRunOptions
-from deepcoadd.cli._settings import keys, read_toml, updated
+from deepcoadd.cli._match_config import MatchRunOptions, match_config
+from deepcoadd.cli._settings import gathered, keys, read_toml, updated
 from deepcoadd.cli._sky_run import SkyFrameConfig
 from deepcoadd.cli._terminal import Terminal
 from deepcoadd.coadd import (
@@ -29,16 +29,22 @@ from deepcoadd.testing.simulate import PRESETS
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def help_texts(command: click.Command, context: click.Context) -> list[str]:
+    """What a command, and those under it, say of themselves."""
+    texts = [command.help or ""]
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            texts += help_texts(inner, context)
+    return texts
+
+
 def shown_commands() -> list[str]:
     """Lines that call the program, in the documentation and in the help texts."""
-    pages = [(ROOT / name).read_text() for name in ("docs/command-line.md", "README.md")]
+    pages = [path.read_text() for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]]
     texts = [block for page in pages for block in re.findall(r"^```\n(.*?)^```", page, re.M | re.S)]
-    context = click.Context(app)
-    for name in app.list_commands(context):
-        command = app.get_command(context, name)
-        assert command is not None
-        texts.append(command.help or "")
-    texts.append(app.help or "")
+    texts += help_texts(app, click.Context(app))
     found = [m[1] for text in texts for m in re.finditer(r"^\s*(deepcoadd .*)$", text, re.M)]
     return sorted(set(found))
 
@@ -47,19 +53,31 @@ def shown_commands() -> list[str]:
 def test_shown_commands_parse(line: str) -> None:
     words = shlex.split(re.split(r" [|>] | {3,}", line)[0])[1:]
     context = click.Context(app)
-    command = app.get_command(context, words[0])
+    command: click.Command | None = app
+    while isinstance(command, click.Group):
+        name, *words = words
+        command = command.get_command(context, name)
     assert command is not None, line
-    made = command.make_context(words[0], words[1:], obj=Terminal())
-    if words[0] == "coadd":
-        settings = made.params
+    assert not command.deprecated
+    settings = command.make_context(name, list(words), obj=Terminal()).params
+    if name == "coadd":
         assert settings["files"] or settings["dump_config"]
-        coadd_config(None, settings["overrides"], {"method": settings["method"] or "clipped"})
+        own = {"method": settings["method"] or "clipped"}
+        if settings["match_backgrounds"]:
+            own["match_backgrounds"] = True
+        coadd_config(None, settings["overrides"], own)
+    elif name == "match-backgrounds":
+        default = "classic" if settings["reference"] else "global"
+        own = {"mode": settings["mode"] or default}
+        match_config(None, settings["overrides"], own)
+    elif name in ("build", "apply"):
+        updated(SkyFrameConfig(), gathered(None, settings["overrides"], {}))
 
 
 def test_enough_commands_are_shown() -> None:
     lines = shown_commands()
     assert len(lines) > 20
-    for name in ("coadd", "info", "simulate"):
+    for name in ("coadd", "info", "simulate", "match-backgrounds", "sky-frame"):
         assert sum(line.startswith(f"deepcoadd {name}") for line in lines) >= 3
 
 

@@ -113,6 +113,20 @@ def test_no_image(tmp_path: Path) -> None:
             io.read(path, hdu=hdu)
 
 
+def test_another_image_than_that_of_the_format_is_not_read(good: Path) -> None:
+    whole = io.read(good).image.array
+    for same in ("IMAGE", 1):
+        np.testing.assert_array_equal(io.read(good, hdu=same).image.array, whole)
+    for other in ("VARIANCE", f"{good}[3]"):
+        name, hdu = (good, other) if other == "VARIANCE" else (other, None)
+        with pytest.raises(OptionError, match=r"its image is HDU 1 IMAGE; format bare takes any"):
+            io.read(name, hdu=hdu)
+    with pytest.raises(FileFormatError, match="no HDU 9"):
+        io.read(f"{good}[9]")
+    variance = io.read(good, hdu="VARIANCE", format="bare", noise=1.0)
+    np.testing.assert_array_equal(variance.image.array, io.read(good).variance.array)
+
+
 @pytest.mark.parametrize("share", [0.95, 0.7, 0.2, 0.05])
 def test_truncated_file(good: Path, share: float) -> None:
     data = good.read_bytes()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import signal
 import sys
@@ -66,6 +67,16 @@ class _Commands(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            names = ", ".join(_COMMANDS)
+            raise click.UsageError(f"no command {args[0]!r}{hint}; there are {names}", ctx)
+        return super().resolve_command(ctx, args)
+
 
 @click.group(
     cls=_Commands,
@@ -100,8 +111,11 @@ def run(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int:
                 obj=terminal,
             )
             return result if isinstance(result, int) else 0
-        except click.ClickException as error:
+        except click.exceptions.NoArgsIsHelpError as error:
             error.show()
+            return error.exit_code
+        except click.ClickException as error:
+            terminal.complain(_usage(error))
             return error.exit_code
         except (click.Abort, KeyboardInterrupt):
             terminal.complain("interrupted")
@@ -115,6 +129,13 @@ def run(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int:
                 traceback.print_exc()
             terminal.complain(_message(error))
             return 2 if isinstance(error, _WRONG_REQUEST) else 1
+
+
+def _usage(error: click.ClickException) -> str:
+    """One line on what is wrong with the words of a command, and where they are explained."""
+    text = " ".join(error.format_message().split()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    return text if context is None else f"{text}; {context.command_path} --help explains"
 
 
 def _message(error: Exception) -> str:

@@ -44,9 +44,9 @@ Without --mode it is classic where --reference names the reference, and global o
 --mode global the reference only fixes the common background: its own is kept.
 
 The output folder holds each exposure under its own name, with the background added, and
-matches.csv, a line for each of them. An exposure that cannot be matched is left out with a
-warning, and named at the end with the reason. Pixels where a background is extrapolated have
-the mask plane UNMATCHED.
+matches.csv, a line for each of them, in the unit of the pixels. An exposure that cannot be
+matched is left out with a warning, and named at the end with the reason. Pixels where a
+background is extrapolated have the mask plane UNMATCHED.
 
 \b
 Examples:
@@ -54,6 +54,8 @@ Examples:
   deepcoadd match-backgrounds warp-*.fits -o matched --report report
   deepcoadd match-backgrounds warp-*.fits -o matched --reference warp-3.fits
   deepcoadd match-backgrounds warp-*.fits -o matched -c order=3
+  deepcoadd match-backgrounds warp-*.fits -o matched --mode tract -c binning=fast
+  deepcoadd match-backgrounds warp-*.fits -o matched -c accept.max_ratio=1.5
   deepcoadd match-backgrounds --dump-config > match.toml
 """
 

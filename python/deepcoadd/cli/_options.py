@@ -79,8 +79,9 @@ def config_options(command: Command) -> Command:
         "overrides",
         metavar="KEY=VALUE",
         multiple=True,
-        help="Change one setting; wins over --config. Nested keys are dotted: "
-        "-c interpolate.direction=column. May be repeated.",
+        help="Change one setting; wins over --config. May be repeated. Keys of tables are dotted "
+        "(TABLE.KEY=VALUE), lists have commas between, none stands for nothing; --dump-config "
+        "shows all keys.",
     )(command)
     return click.option(
         "--config",

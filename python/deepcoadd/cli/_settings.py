@@ -195,10 +195,23 @@ def _hints(cls: type) -> dict[str, Any]:
     return {f.name: hints[f.name] for f in dataclasses.fields(cls) if f.init}
 
 
+_FEW = 30
+"""Settings that a message may list; --dump-config shows all, with what they are."""
+
+
 def _unknown(key: str, allowed: Sequence[str]) -> OptionError:
+    """Error about a key, with the nearest one, also by the last part of a dotted name."""
     near = difflib.get_close_matches(key, allowed, n=1)
+    if not near:
+        last = {name.rpartition(".")[2]: name for name in allowed}
+        near = [last[n] for n in difflib.get_close_matches(key.rpartition(".")[2], last, n=1)]
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return OptionError(f"unknown setting {key!r}{hint}; allowed: {', '.join(allowed)}")
+    shown = ", ".join(allowed)
+    if len(allowed) > _FEW:
+        tables = {name.partition(".")[0] + "." for name in allowed if "." in name}
+        shown = ", ".join([*sorted(tables), *(name for name in allowed if "." not in name)])
+        shown = f"{shown} (--dump-config shows all of them)"
+    return OptionError(f"unknown setting {key!r}{hint}; allowed: {shown}")
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:

@@ -76,8 +76,18 @@ Examples:
     "asteroids, ghosts, chip gaps and defects; reference is a test scene of bright stars.  "
     "[default: clean]",
 )
-@click.option("-n", "--visits", metavar="N", type=click.IntRange(min=1), help="Number of visits.")
-@click.option("--seed", type=click.IntRange(min=0), help="Everything follows from it.")
+@click.option(
+    "-n",
+    "--visits",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Number of visits.  [default: that of the scene, mostly 8]",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    help="Everything follows from it.  [default: that of the scene]",
+)
 @overwrite_option("files of an earlier run in FOLDER")
 @config_options
 @verbosity_options

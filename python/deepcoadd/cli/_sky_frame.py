@@ -67,7 +67,7 @@ _HELP = """Sky frames: what the night sky looks like on each detector, in shares
 
 \b
 Examples:
-  deepcoadd sky-frame build flat-*.fits -o sky --report report
+  deepcoadd sky-frame build visit-*.fits -o sky --report report
   deepcoadd sky-frame apply visit-*.fits --sky sky -o corrected
 """
 
@@ -307,12 +307,13 @@ def apply(
     **flags: Any,
 ) -> int:
     """Take sky frames out of visits."""
+    if sky is None and files:
+        raise click.UsageError("Missing option '--sky'.")
     run = _Run(terminal, files, output, report, flags)
     if run.dump:
         click.echo(run.settings(), nl=False)
         return 0
-    if sky is None:
-        raise click.UsageError("Missing option '--sky'.")
+    assert sky is not None
     frames = _read_frames(sky)
     rows: list[tuple[str, ...]] = []
     points: list[Any] = []

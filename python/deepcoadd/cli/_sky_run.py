@@ -121,9 +121,7 @@ def _named(ref: FitsRef, key: str) -> str:
     metadata = {k.upper(): v for k, v in ref.info().metadata.items()}
     if key.upper() in metadata:
         return re.sub(r"[^\w.+-]+", "_", str(metadata[key.upper()]).strip())
-    raise NoDataError(
-        f"{ref}: no card {key} names its detector; -c detector=CARD says which one does"
-    )
+    raise NoDataError(f"no card {key} names its detector; -c detector=CARD says which one does")
 
 
 def _visit_of(ref: FitsRef) -> str:
@@ -133,7 +131,10 @@ def _visit_of(ref: FitsRef) -> str:
     for key in _VISIT_KEYS:
         if key in info.metadata:
             return str(info.metadata[key])
-    raise NoDataError(f"{ref}: nothing says which visit it belongs to")
+    raise NoDataError(
+        f"nothing says which visit it belongs to; a card {', '.join(_VISIT_KEYS[:-1])} or "
+        f"{_VISIT_KEYS[-1]} would"
+    )
 
 
 def group_visits(

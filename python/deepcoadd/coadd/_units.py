@@ -51,7 +51,7 @@ def calibration_to(unit: str | None, info: ExposureInfo, name: str) -> PhotoCali
     have = "no unit" if info.unit is None else f"unit {info.unit}"
     raise OptionError(
         f"{name}: {have} and no photometric calibration to {unit}; "
-        "unit=None combines the numbers as they are"
+        "with the unit none the numbers are combined as they are"
     )
 
 

@@ -219,7 +219,7 @@ def bare(opened: Opened) -> Layout:
         raise FileFormatError(f"{image.where}: a mask without an image; use read_mask")
     if not opened.options.gives_variance:
         _log.warning(
-            '%s: no variance; give noise=, variance= or weight= (noise="estimate" measures it)',
+            "%s: no variance; give noise, variance or weight (noise estimate measures it)",
             image.where,
         )
     return foreign_layout("bare", opened, image)

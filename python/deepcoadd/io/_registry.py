@@ -13,6 +13,7 @@ from deepcoadd.io import _afw, _foreign
 from deepcoadd.io._companions import with_companions
 from deepcoadd.io._layout import Layout
 from deepcoadd.io._opened import Opened
+from deepcoadd.io._target import find_hdu
 
 __all__ = ["format_names", "plan", "register_format"]
 
@@ -95,18 +96,33 @@ def user_format(path: Path, wanted: str) -> UserFormat | None:
     return None
 
 
+def _check_hdu(opened: Opened, layout: Layout, name: str) -> None:
+    """Refuse to read an image other than the one that was asked for."""
+    asked = opened.options.hdu
+    if asked is None:
+        return
+    taken = layout.image.hdu
+    if find_hdu(opened.hdus, asked, opened.path).index != taken.index:
+        raise OptionError(
+            f"{opened.path}: HDU {asked!r} is asked for, but as a file of format {name} its image "
+            f"is HDU {f'{taken.index} {taken.name}'.strip()}; format bare takes any HDU"
+        )
+
+
 def plan(opened: Opened) -> Layout:
     """Layout of a FITS file by the format asked for, or the first that knows it.
 
     Raises
     ------
     OptionError
-        There is no format of that name.
+        There is no format of that name, or the image is in another HDU than the one asked for.
     FileFormatError
-        The file is not of that format.
+        The file is not of that format, or has no such HDU.
     """
     wanted = opened.options.format
     for known in _BUILT_IN:
         if known.name == wanted or (wanted == "auto" and known.detect(opened)):
-            return with_companions(opened, known.plan(opened))
+            layout = known.plan(opened)
+            _check_hdu(opened, layout, known.name)
+            return with_companions(opened, layout)
     raise OptionError(f"format = {wanted!r}; allowed are auto, {', '.join(format_names())}")
