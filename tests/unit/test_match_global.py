@@ -19,6 +19,7 @@ from deepcoadd.background import (
     GlobalMatchOptions,
     fit_levels,
     match_backgrounds,
+    reference_costs,
 )
 from deepcoadd.background import _match_joint as joint
 from deepcoadd.errors import (
@@ -369,7 +370,10 @@ def test_classic_mode() -> None:
     assert match.results[2].id == "visit 12"
     assert "as the reference" in match.results[2].message
     chosen = match_backgrounds(refs[:2], "classic", ClassicMatchOptions(bin_size=64))
-    assert chosen.reference in (0, 1)
+    assert match.terms is None
+    assert chosen.terms is not None
+    assert chosen.reference == int(np.argmin(reference_costs(chosen.terms)))
+    assert [t.n_good for t in chosen.terms] == [BOX.area, BOX.area]
     with_reference = match_backgrounds(refs[:2], reference=1)
     assert [r.status for r in with_reference.results] == ["ok", "reference"]
     assert with_reference.results[1].model is None

@@ -50,6 +50,9 @@ class BackgroundMatch:
         The fit of the mode "global".
     reference : int or None
         Index of the exposure that keeps its background, if there is one.
+    terms : list of ReferenceTerms or None
+        What the choice of the reference was made by, one for each exposure; None where it was
+        given, and in the other modes than "classic". See `reference_costs`.
     """
 
     mode: str
@@ -57,6 +60,7 @@ class BackgroundMatch:
     results: list[MatchResult]
     fit: GlobalFit | None = None
     reference: int | None = None
+    terms: list[ReferenceTerms] | None = None
 
     def matched(self, *, add_variance: bool = False) -> list[MatchedRef]:
         """References to the exposures with their models added; without those that failed.
@@ -195,8 +199,10 @@ def _classic(
     on_step: Callable[[int], None] | None,
 ) -> BackgroundMatch:
     """All exposures matched to one of them; the reference and one other are held."""
+    terms = None
     if reference is None:
-        reference = select_reference([_terms(ref, options) for ref in refs], options)
+        terms = [_terms(ref, options) for ref in refs]
+        reference = select_reference(terms, options)
     target = refs[reference].read()
     results = []
     for k, ref in enumerate(refs):
@@ -210,7 +216,7 @@ def _classic(
                 results.append(MatchResult(name, "failed", message=str(error)))
         if on_step is not None:
             on_step(ref.box().area)
-    return BackgroundMatch("classic", refs, results, reference=reference)
+    return BackgroundMatch("classic", refs, results, reference=reference, terms=terms)
 
 
 def _terms(ref: WarpRef, options: ClassicMatchOptions) -> ReferenceTerms:
