@@ -97,6 +97,57 @@ macro_rules! dispatch {
 }
 pub(crate) use dispatch;
 
+/// Moves the values whose note is not 0 to the front of `out`, in their order, and returns how many
+/// they are; what is behind them in `out` has no meaning. All three have one length.
+pub(crate) fn compact(values: &[f32], notes: &[u8], out: &mut [f32]) -> usize {
+    let length = values.len().min(notes.len()).min(out.len());
+    let (values, notes) = (&values[..length], &notes[..length]);
+    #[cfg(target_arch = "x86_64")]
+    if level() == Level::V4 {
+        let whole = length - length % 16;
+        // SAFETY: `level` never exceeds what the processor was found to have.
+        #[allow(unsafe_code)]
+        let n = unsafe { compact_v4(&values[..whole], &notes[..whole], &mut out[..whole]) };
+        return n + compact_one_by_one(&values[whole..], &notes[whole..], &mut out[n..]);
+    }
+    compact_one_by_one(values, notes, out)
+}
+
+fn compact_one_by_one(values: &[f32], notes: &[u8], out: &mut [f32]) -> usize {
+    let mut n = 0;
+    for i in 0..values.len() {
+        // Writes every value and moves on behind those wanted: no branch to mispredict.
+        out[n] = values[i];
+        n += usize::from(notes[i] != 0);
+    }
+    n
+}
+
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn compact_v4(values: &[f32], notes: &[u8], out: &mut [f32]) -> usize {
+    use std::arch::x86_64::{
+        _mm_loadu_si128, _mm_test_epi8_mask, _mm512_loadu_ps, _mm512_maskz_compress_ps,
+        _mm512_storeu_ps,
+    };
+    let (values, _) = values.as_chunks::<16>();
+    let (notes, _) = notes.as_chunks::<16>();
+    let mut n = 0;
+    for (values, notes) in values.iter().zip(notes) {
+        let room = &mut out[n..n + 16];
+        // SAFETY: each of the three is 16 elements long, and none need be aligned.
+        unsafe {
+            let notes = _mm_loadu_si128(notes.as_ptr().cast());
+            let wanted = _mm_test_epi8_mask(notes, notes);
+            let packed = _mm512_maskz_compress_ps(wanted, _mm512_loadu_ps(values.as_ptr()));
+            _mm512_storeu_ps(room.as_mut_ptr(), packed);
+            n += wanted.count_ones() as usize;
+        }
+    }
+    n
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +174,21 @@ mod tests {
         for wanted in Level::ALL {
             assert_eq!(set_level(wanted), wanted.min(detected()));
             assert_eq!(scaled_sum(&x, 0.1), want);
+        }
+    }
+
+    #[test]
+    fn wanted_values_are_moved_together() {
+        for length in [0, 1, 15, 16, 17, 100] {
+            let values: Vec<f32> = (0..length).map(|i| i as f32).collect();
+            let notes: Vec<u8> = (0..length).map(|i| u8::from(i % 3 != 1) * 4).collect();
+            let want: Vec<f32> = values.iter().copied().filter(|x| x % 3.0 != 1.0).collect();
+            for wanted in Level::ALL {
+                set_level(wanted);
+                let mut out = vec![-1.0; length];
+                let n = compact(&values, &notes, &mut out);
+                assert_eq!(out[..n], want, "{length}");
+            }
         }
     }
 }

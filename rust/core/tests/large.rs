@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Statistics of images that are read only once, against the slow transcription of the formulas.
+//! Statistics of images, against the slow transcription of the formulas: of large ones, which are
+//! read only once, and of small ones, which are copied.
 
 use deepcoadd_core::par::set_num_threads;
 use deepcoadd_core::simd::{Level, set_level};
@@ -9,6 +10,17 @@ use ndarray::{Array2, s};
 
 const BAD: i32 = 1;
 const SHAPES: [(usize, usize); 4] = [(300, 701), (512, 256), (1, 200_003), (2, 70_001)];
+/// Shapes of images that are copied: about the sizes at which the ways to quartiles part.
+const SMALL: [(usize, usize); 8] = [
+    (1, 1),
+    (2, 1),
+    (1, 3),
+    (8, 8),
+    (32, 32),
+    (41, 39),
+    (5, 820),
+    (130, 70),
+];
 
 /// Numbers without a pattern, between 0 and 1.
 fn noise(i: usize) -> f64 {
@@ -56,20 +68,20 @@ const KINDS: [(&str, Value); 13] = [
     ("whole numbers", |i, _| (3.0 * gauss(i)).round()),
     ("zeros", |i, _| if noise(i) < 0.4 { -0.0 } else { 0.0 }),
     ("ramp", |i, (h, w)| i as f64 / (h * w) as f64),
-    // The sample sees one pixel in 17, and these make it see only what is rare.
+    // The sample sees one pixel in 25, and these make it see only what is rare.
     ("misleading", |i, _| {
-        if i % 17 == 0 {
+        if i % 25 == 0 {
             50.0 + gauss(i)
         } else {
             gauss(i)
         }
     }),
     ("misleading ties", |i, _| {
-        if i % 17 == 0 { 50.0 } else { (i % 3) as f64 }
+        if i % 25 == 0 { 50.0 } else { (i % 3) as f64 }
     }),
     (
         "unseen",
-        |i, _| if i % 17 == 0 { f64::NAN } else { gauss(i) },
+        |i, _| if i % 25 == 0 { f64::NAN } else { gauss(i) },
     ),
     ("huge", |i, _| {
         if noise(i) < 0.3 {
@@ -155,47 +167,62 @@ fn close(got: f64, want: f64, scale: f64) -> bool {
     got == want || got.is_nan() && want.is_nan() || (got - want).abs() <= 1e-12 * scale
 }
 
+fn agree(name: &str, image: &Image, options: &Options) {
+    let shape = image.values.dim();
+    let finite = image.values.iter().filter(|x| x.is_finite());
+    let scale = finite.fold(0.0, |a: f64, &x| a.max(f64::from(x).abs()));
+    let properties = [
+        ("MEAN", Property::MEAN),
+        ("MEDIAN", Property::MEDIAN),
+        ("MEANCLIP", Property::MEANCLIP),
+    ];
+    for (property, bit) in properties {
+        let got = image.measure(bit, options);
+        let want = image.expected(property, options);
+        let about = format!("{property} of {name} {shape:?}: {got:?} {want:?}");
+        assert_eq!(got.n_point, want.n_point, "{about}");
+        assert_eq!(got.n_clipped(), want.n_clipped, "{about}");
+        assert_eq!(
+            (got.or_mask, got.any_mask),
+            (want.or_mask, want.any_mask),
+            "{about}"
+        );
+        assert!(close(got.value(bit), want.value, scale), "{about}");
+        if bit != Property::MEDIAN {
+            let error = got.error(bit).powi(2);
+            assert!(
+                close(error, want.variance, scale * scale),
+                "{error} {about}"
+            );
+        }
+    }
+}
+
 #[test]
 fn large_images_agree_with_the_formulas() {
     for (name, kind) in KINDS {
         for (k, shape) in SHAPES.into_iter().enumerate() {
-            let image = Image::new(shape, kind);
             let options = options([3.0, 3.0, 1.5, 2.0][k], [3, 1, 4, 2][k]);
-            let finite = image.values.iter().filter(|x| x.is_finite());
-            let scale = finite.fold(0.0, |a: f64, &x| a.max(f64::from(x).abs()));
-            let properties = [
-                ("MEAN", Property::MEAN),
-                ("MEDIAN", Property::MEDIAN),
-                ("MEANCLIP", Property::MEANCLIP),
-            ];
-            for (property, bit) in properties {
-                let got = image.measure(bit, &options);
-                let want = image.expected(property, &options);
-                let about = format!("{property} of {name} {shape:?}: {got:?} {want:?}");
-                assert_eq!(got.n_point, want.n_point, "{about}");
-                assert_eq!(got.n_clipped(), want.n_clipped, "{about}");
-                assert_eq!(
-                    (got.or_mask, got.any_mask),
-                    (want.or_mask, want.any_mask),
-                    "{about}"
-                );
-                assert!(close(got.value(bit), want.value, scale), "{about}");
-                if bit != Property::MEDIAN {
-                    let error = got.error(bit).powi(2);
-                    assert!(
-                        close(error, want.variance, scale * scale),
-                        "{error} {about}"
-                    );
-                }
-            }
+            agree(name, &Image::new(shape, kind), &options);
+        }
+    }
+}
+
+#[test]
+fn small_images_agree_with_the_formulas() {
+    for (name, kind) in KINDS {
+        for (k, shape) in SMALL.into_iter().enumerate() {
+            let options = options([3.0, 2.0][k % 2], [3, 1, 4][k % 3]);
+            agree(name, &Image::new(shape, kind), &options);
         }
     }
 }
 
 #[test]
 fn quartiles_and_extremes_are_exact() {
-    for (name, kind) in KINDS {
-        let image = Image::new(SHAPES[0], kind);
+    let shapes = [SHAPES[0], SMALL[4], SMALL[5], SMALL[7]];
+    for ((name, kind), shape) in KINDS.into_iter().flat_map(|k| shapes.map(|s| (k, s))) {
+        let image = Image::new(shape, kind);
         let good = image.values.iter().zip(&image.mask);
         let good = good.filter(|&(x, word)| x.is_finite() && word & BAD == 0);
         let mut sorted: Vec<f64> = good.map(|(&x, _)| f64::from(x)).collect();
@@ -238,8 +265,9 @@ fn mean_and_clipped_mean_are_the_same_bits_where_nothing_is_clipped() {
 #[test]
 fn levels_threads_and_strides_give_the_same_bits() {
     let all = Property::VALUES.iter().fold(0, |or, p| or | p.0) | Property::ERRORS.0;
-    for (name, kind) in KINDS {
-        let image = Image::new(SHAPES[0], kind);
+    let shapes = [SHAPES[0], SMALL[5], SMALL[7]];
+    for ((name, kind), shape) in KINDS.into_iter().flat_map(|k| shapes.map(|s| (k, s))) {
+        let image = Image::new(shape, kind);
         let options = options(2.5, 3);
         for property in [Property(all), Property::MEANCLIP] {
             set_num_threads(1);
@@ -253,10 +281,11 @@ fn levels_threads_and_strides_give_the_same_bits() {
                     "{name} {level:?}"
                 );
             }
-            let mut wide = Array2::from_elem((300, 800), f32::NAN);
-            wide.slice_mut(s![.., 50..751]).assign(&image.values);
+            let (height, width) = shape;
+            let mut wide = Array2::from_elem((height, width + 99), f32::NAN);
+            wide.slice_mut(s![.., 50..50 + width]).assign(&image.values);
             let input = ImageInput {
-                values: wide.slice(s![.., 50..751]),
+                values: wide.slice(s![.., 50..50 + width]),
                 mask: Some(image.mask.view()),
                 variance: None,
                 weights: None,

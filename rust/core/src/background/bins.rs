@@ -3,8 +3,8 @@
 
 use crate::error::{Error, Result};
 use crate::par;
-use crate::stats::{ImageInput, Options, Property, image_statistics};
-use ndarray::{Array2, s};
+use crate::stats::{ImageInput, Options, Property, Summary, statistics_of_row};
+use ndarray::Array2;
 
 /// The `n + 1` edges of the bins of an axis: bin `i` holds pixels `edges[i]..edges[i + 1]`.
 pub fn edges(length: usize, n: usize) -> Result<Vec<usize>> {
@@ -35,20 +35,11 @@ pub fn bin_statistics(
     let (height, width) = input.values.dim();
     let (rows, columns) = (edges(height, ny)?, edges(width, nx)?);
     let asked = Property(property.0 | Property::ERRORS.0);
+    let columns: Vec<_> = columns.windows(2).map(|pair| (pair[0], pair[1])).collect();
     let of_row = |j: usize| -> Result<Vec<(f64, f64)>> {
-        let one = |i: usize| {
-            let cut = s![rows[j]..rows[j + 1], columns[i]..columns[i + 1]];
-            let bin = ImageInput {
-                values: input.values.slice_move(cut),
-                mask: input.mask.map(|m| m.slice_move(cut)),
-                variance: input.variance.map(|v| v.slice_move(cut)),
-                weights: input.weights.map(|w| w.slice_move(cut)),
-                inverse_variance: input.inverse_variance,
-            };
-            let summary = image_statistics(&bin, asked, options)?;
-            Ok((summary.value(property), summary.error(property)))
-        };
-        (0..nx).map(one).collect()
+        let bins = statistics_of_row(input, rows[j]..rows[j + 1], &columns, asked, options)?;
+        let pair = |bin: Summary| (bin.value(property), bin.error(property));
+        Ok(bins.into_iter().map(pair).collect())
     };
     let mut values = Array2::zeros((ny, nx));
     let mut variances = Array2::zeros((ny, nx));
@@ -64,6 +55,8 @@ pub fn bin_statistics(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::image_statistics;
+    use ndarray::s;
 
     #[test]
     fn edges_by_hand() {
@@ -111,5 +104,50 @@ mod tests {
             "{}",
             squares[(0, 0)]
         );
+    }
+
+    #[test]
+    fn a_bin_is_an_image_of_its_own() {
+        let wave = |y: usize, x: usize| ((y * 91 + x) as f32 * 0.7).sin();
+        let values = Array2::from_shape_fn((100, 91), |(y, x)| match (y * 31 + x * 17) % 23 {
+            0 => 1e3,
+            1 => f32::NAN,
+            _ => wave(y, x),
+        });
+        let mask = Array2::from_shape_fn((100, 91), |(y, x)| i32::from((y * 5 + x) % 7 == 0));
+        let mut input = ImageInput {
+            values: values.view(),
+            mask: Some(mask.view()),
+            variance: None,
+            weights: None,
+            inverse_variance: false,
+        };
+        let mut options = Options {
+            bad_bits: 1,
+            ..Options::default()
+        };
+        // Weighted samples take another way.
+        let weights = values.mapv(|_| 2.0);
+        for weighted in [false, true] {
+            input.weights = weighted.then(|| weights.view());
+            options.n_iter += 1;
+            let (got, squares) =
+                bin_statistics(&input, (3, 4), Property::MEANCLIP, &options).expect("valid");
+            let (rows, columns) = (edges(100, 3).expect("valid"), edges(91, 4).expect("valid"));
+            for ((j, i), &value) in got.indexed_iter() {
+                let part = s![rows[j]..rows[j + 1], columns[i]..columns[i + 1]];
+                let alone = ImageInput {
+                    values: values.slice(part),
+                    mask: Some(mask.slice(part)),
+                    weights: weighted.then(|| weights.slice(part)),
+                    ..input
+                };
+                let asked = Property(Property::MEANCLIP.0 | Property::ERRORS.0);
+                let want = image_statistics(&alone, asked, &options).expect("valid");
+                let error = want.error(Property::MEANCLIP);
+                assert_eq!(value, want.value(Property::MEANCLIP) as f32);
+                assert_eq!(squares[(j, i)], (error * error) as f32);
+            }
+        }
     }
 }

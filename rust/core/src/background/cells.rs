@@ -5,8 +5,9 @@ use super::render::Surface;
 use crate::error::{Error, Result};
 use crate::par;
 use crate::simd::dispatch;
-use crate::stats::{ImageInput, Options, Property, Summary, image_statistics};
+use crate::stats::{ImageInput, Options, Property, Summary, image_statistics, statistics_of_row};
 use ndarray::{Array2, ArrayView2, s};
+use std::ops::Range;
 
 /// Partial sums side by side.
 const LANES: usize = 16;
@@ -55,26 +56,63 @@ fn check(cells: &[Cell], (height, width): (usize, usize)) -> Result<()> {
     }
 }
 
-fn summary_of(
+/// The cells in bands of the same rows: their numbers.
+fn bands<'a>(cells: &[Cell], order: &'a mut Vec<usize>) -> Vec<&'a [usize]> {
+    order.extend(0..cells.len());
+    order.sort_by_key(|&k| cells[k].y);
+    order.chunk_by(|&a, &b| cells[a].y == cells[b].y).collect()
+}
+
+/// Statistics of the cells of one band.
+fn summaries(
     input: &ImageInput<f32>,
+    (rows, columns): (Range<usize>, &[(usize, usize)]),
     property: Property,
     options: &Options,
-) -> Result<(Summary, CellStatistics)> {
+) -> Result<Vec<(Summary, CellStatistics)>> {
     let spread = if property == Property::MEANCLIP {
         Property::VARIANCECLIP
     } else {
         Property::VARIANCE
     };
     let asked = Property(property.0 | spread.0 | Property::ERRORS.0);
-    let summary = image_statistics(input, asked, options)?;
-    let error = summary.error(property);
-    let found = CellStatistics {
-        value: summary.value(property),
-        square: error * error,
-        variance: summary.value(spread),
-        n: summary.n_point,
+    let found = statistics_of_row(input, rows, columns, asked, options)?;
+    let of_cell = |summary: Summary| {
+        let error = summary.error(property);
+        let found = CellStatistics {
+            value: summary.value(property),
+            square: error * error,
+            variance: summary.value(spread),
+            n: summary.n_point,
+        };
+        (summary, found)
     };
-    Ok((summary, found))
+    Ok(found.into_iter().map(of_cell).collect())
+}
+
+/// Calls `work` for the rows and columns of the cells of every band and puts what it finds in the
+/// order of the cells.
+fn by_bands<T: Send>(
+    cells: &[Cell],
+    work: impl Fn(Range<usize>, &[(usize, usize)]) -> Result<Vec<T>> + Sync + Send,
+) -> Result<Vec<T>> {
+    let mut order = Vec::new();
+    let jobs = bands(cells, &mut order);
+    let of_band = |band: &[usize]| -> Result<Vec<(usize, T)>> {
+        let (start, end) = band.first().map_or((0, 0), |&k| cells[k].y);
+        let columns: Vec<_> = band.iter().map(|&k| cells[k].x).collect();
+        Ok(band
+            .iter()
+            .copied()
+            .zip(work(start..end, &columns)?)
+            .collect())
+    };
+    let mut out = Vec::with_capacity(cells.len());
+    for band in par::map(jobs, of_band) {
+        out.extend(band?);
+    }
+    out.sort_by_key(|&(k, _)| k);
+    Ok(out.into_iter().map(|(_, found)| found).collect())
 }
 
 /// One property of every cell; cells may overlap.
@@ -85,8 +123,10 @@ pub fn cell_statistics(
     options: &Options,
 ) -> Result<Vec<CellStatistics>> {
     check(cells, input.values.dim())?;
-    let one = |cell: Cell| summary_of(&cut(input, cell), property, options).map(|(_, found)| found);
-    par::map(cells.to_vec(), one).into_iter().collect()
+    by_bands(cells, |rows, columns| {
+        let found = summaries(input, (rows, columns), property, options)?;
+        Ok(found.into_iter().map(|(_, found)| found).collect())
+    })
 }
 
 /// One property of every cell, and the background there: of the pixels that make up the value of
@@ -102,51 +142,52 @@ pub fn paired_statistics(
     same_pixels: bool,
 ) -> Result<Vec<(CellStatistics, f64)>> {
     check(cells, input.values.dim())?;
-    let mut order: Vec<usize> = (0..cells.len()).collect();
-    order.sort_by_key(|&k| cells[k].y);
-    let bands: Vec<&[usize]> = order.chunk_by(|&a, &b| cells[a].y == cells[b].y).collect();
     let width = input.values.ncols();
-    let of_band = |band: &[usize]| -> Result<Vec<(usize, (CellStatistics, f64))>> {
-        let y = band.first().map_or((0, 0), |&k| cells[k].y);
-        let mut sky = Array2::zeros((y.1 - y.0, width));
+    by_bands(cells, |rows, columns| {
+        let found = summaries(input, (rows.clone(), columns), property, options)?;
+        let mut sky = Array2::zeros((rows.len(), width));
         let mut pen = surface.pen();
-        for (r, mut row) in sky.outer_iter_mut().enumerate() {
+        for (y, mut row) in rows.clone().zip(sky.outer_iter_mut()) {
             if let Some(row) = row.as_slice_mut() {
-                surface.row(&mut pen, y.0 + r, row)?;
+                surface.row(&mut pen, y, row)?;
             }
         }
-        let of_cell = |&k: &usize| {
-            let cell = cells[k];
-            let part = cut(input, cell);
-            let sky = sky.slice(s![.., cell.x.0..cell.x.1]);
-            let (summary, found) = summary_of(&part, property, options)?;
-            let value = if same_pixels && property != Property::MEDIAN {
-                let all = (0.0, f64::INFINITY);
-                let (centre, half_width) =
-                    summary.clipped.map_or(all, |c| (c.centre, c.half_width));
-                mean_of_kept(&part, sky, (options.bad_bits, centre, half_width))?
-            } else if same_pixels {
-                good_median(&part, sky, options)?
-            } else {
-                let alone = ImageInput {
-                    values: sky,
-                    mask: None,
-                    variance: None,
-                    weights: None,
-                    inverse_variance: false,
-                };
-                image_statistics(&alone, property, options)?.value(property)
+        if !same_pixels {
+            let alone = ImageInput {
+                values: sky.view(),
+                mask: None,
+                variance: None,
+                weights: None,
+                inverse_variance: false,
             };
-            Ok((k, (found, value)))
+            let skies = statistics_of_row(&alone, 0..rows.len(), columns, property, options)?;
+            let pairs = found.into_iter().zip(skies);
+            return Ok(pairs
+                .map(|((_, found), sky)| (found, sky.value(property)))
+                .collect());
+        }
+        let part = Cell {
+            y: (rows.start, rows.end),
+            x: (0, width),
         };
-        band.iter().map(of_cell).collect()
-    };
-    let mut out = Vec::new();
-    for band in par::map(bands, of_band) {
-        out.extend(band?);
-    }
-    out.sort_by_key(|&(k, _)| k);
-    Ok(out.into_iter().map(|(_, found)| found).collect())
+        let band = cut(input, part);
+        let values = if property == Property::MEDIAN {
+            let median = |&(start, end)| {
+                let cell = Cell {
+                    x: (start, end),
+                    ..part
+                };
+                good_median(&cut(input, cell), sky.slice(s![.., start..end]), options)
+            };
+            columns.iter().map(median).collect::<Result<_>>()?
+        } else {
+            let limits = |(summary, _): &(Summary, _)| summary.kept();
+            let kept: Vec<_> = found.iter().map(limits).collect();
+            means_of_kept(&band, sky.view(), columns, &kept, options.bad_bits)?
+        };
+        let found = found.into_iter().map(|(_, found)| found);
+        Ok(found.zip(values).collect())
+    })
 }
 
 /// Median of the background at the good pixels.
@@ -167,69 +208,105 @@ fn good_median(part: &ImageInput<f32>, sky: ArrayView2<f32>, options: &Options) 
     Ok(image_statistics(&input, Property::MEDIAN, options)?.value(Property::MEDIAN))
 }
 
-/// Mean of the background at those pixels whose mask is free of the bits and whose value lies no
-/// farther from the centre than the half-width.
-fn mean_of_kept(
-    part: &ImageInput<f32>,
+/// Mean of the background in each of some columns, at those pixels whose mask is free of the bits
+/// and whose value lies in an interval.
+fn means_of_kept(
+    band: &ImageInput<f32>,
     sky: ArrayView2<f32>,
-    interval: (i32, f64, f64),
-) -> Result<f64> {
+    columns: &[(usize, usize)],
+    kept: &[(f32, f32)],
+    bits: i32,
+) -> Result<Vec<f64>> {
     let clear = vec![0; sky.ncols()];
-    let (mut sum, mut n) = (0.0, 0.0);
-    for (y, (values, sky)) in part.values.outer_iter().zip(sky.outer_iter()).enumerate() {
-        let words = part.mask.as_ref().map(|m| m.row(y));
+    let new = |&interval| Kept {
+        interval,
+        sums: [0.0; LANES],
+        counts: [0; LANES],
+    };
+    let mut sums: Vec<Kept> = kept.iter().map(new).collect();
+    for (y, (values, sky)) in band.values.outer_iter().zip(sky.outer_iter()).enumerate() {
+        let words = band.mask.as_ref().map(|m| m.row(y));
         let words = words.as_ref().map_or(Some(&clear[..]), |w| w.as_slice());
         let (Some(values), Some(words), Some(sky)) = (values.as_slice(), words, sky.as_slice())
         else {
             let allowed = "side by side";
             return Err(Error::shape("image", "columns apart in memory", allowed));
         };
-        let (more, count) = kept_sum(sky, values, words, interval);
-        (sum, n) = (sum + more, n + count);
+        add_kept(sky, values, words, bits, columns, &mut sums);
     }
-    Ok(if n > 0.0 { sum / n } else { f64::NAN })
+    let mean = |kept: &Kept| {
+        let (mut sum, mut n) = (0.0, 0.0);
+        for k in 0..LANES {
+            sum += kept.sums[k];
+            n += f64::from(kept.counts[k]);
+        }
+        if n > 0.0 { sum / n } else { f64::NAN }
+    };
+    Ok(sums.iter().map(mean).collect())
+}
+
+/// Sums of the background at the pixels whose values are in an interval, lane by lane.
+struct Kept {
+    interval: (f32, f32),
+    sums: [f64; LANES],
+    counts: [u32; LANES],
 }
 
 #[inline(always)]
-#[allow(clippy::needless_range_loop)] // plain loops are what `dispatch` compiles for each level
-fn kept_sum_body(
+// Plain loops are what `dispatch` compiles for each level, and branches would keep them out of lanes.
+#[allow(clippy::needless_range_loop, clippy::needless_bitwise_bool)]
+fn add_kept_body(
     sky: &[f32],
     values: &[f32],
     words: &[i32],
-    (bits, centre, half_width): (i32, f64, f64),
-) -> (f64, f64) {
-    let n = sky.len().min(values.len()).min(words.len());
-    let (mut sums, mut counts) = ([0.0_f64; LANES], [0.0_f64; LANES]);
-    let mut done = 0;
-    while done < n {
-        let m = (n - done).min(LANES);
-        for k in 0..m {
-            let value = f64::from(values[done + k]);
-            let word = words[done + k] & bits;
-            // NaN is within nothing; an infinite half-width does not let infinities in.
-            let finite = value.abs() < f64::INFINITY;
-            let within = finite && (value - centre).abs() <= half_width;
-            let keep = within && word == 0;
-            sums[k] += if keep { f64::from(sky[done + k]) } else { 0.0 };
-            counts[k] += if keep { 1.0 } else { 0.0 };
+    bits: i32,
+    columns: &[(usize, usize)],
+    sums: &mut [Kept],
+) {
+    for k in 0..columns.len() {
+        let (mut done, end) = columns[k];
+        let (low, high) = sums[k].interval;
+        let (mut total, mut counts) = (sums[k].sums, sums[k].counts);
+        while done < end {
+            let m = (end - done).min(LANES);
+            let (sky, values) = (&sky[done..done + m], &values[done..done + m]);
+            let words = &words[done..done + m];
+            // NaN is in no interval.
+            let (mut x, mut v, mut w) = ([0.0; LANES], [f32::NAN; LANES], [0; LANES]);
+            if m == LANES {
+                // The count is known here: whole registers.
+                for l in 0..LANES {
+                    (x[l], v[l], w[l]) = (sky[l], values[l], words[l]);
+                }
+            } else {
+                for l in 0..m {
+                    (x[l], v[l], w[l]) = (sky[l], values[l], words[l]);
+                }
+            }
+            for l in 0..LANES {
+                let keep = (v[l] >= low) & (v[l] <= high) & (w[l] & bits == 0);
+                counts[l] += u32::from(keep);
+                x[l] = if keep { x[l] } else { 0.0 };
+            }
+            for l in 0..LANES {
+                total[l] += f64::from(x[l]);
+            }
+            done += m;
         }
-        done += m;
+        (sums[k].sums, sums[k].counts) = (total, counts);
     }
-    let (mut sum, mut count) = (0.0, 0.0);
-    for k in 0..LANES {
-        sum += sums[k];
-        count += counts[k];
-    }
-    (sum, count)
 }
 
 dispatch! {
-    fn kept_sum(
+    /// Adds a row of pixels to the sums of the cells that have them.
+    fn add_kept(
         sky: &[f32],
         values: &[f32],
         words: &[i32],
-        interval: (i32, f64, f64),
-    ) -> (f64, f64) = kept_sum_body;
+        bits: i32,
+        columns: &[(usize, usize)],
+        sums: &mut [Kept],
+    ) = add_kept_body;
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@ use crate::simd::dispatch;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 /// Pixels side by side.
-const LANES: usize = 32;
+const LANES: usize = 16;
+/// Rows that share one reading of the table of polynomials.
+const ROWS: usize = 4;
 
 /// Writes `sum f[j, i] T_j(y') T_i(x')` at the pixels of `out`.
 ///
@@ -27,20 +29,39 @@ pub fn chebyshev(
     }
     let (height, width) = (lengths.0 as f64, lengths.1 as f64);
     let table = basis(terms, 2.0 * first.1 + 1.0 - width, 1.0 / width, out.ncols());
-    let write = |line: &mut Vec<f64>, y: usize, row: &mut [f32]| {
+    let width = out.ncols();
+    let along_x = |y: usize, line: &mut [f64]| {
         let along = (2.0 * (first.0 + y as f64) + 1.0 - height) / height;
-        line.clear();
-        for i in 0..terms {
+        for (i, factor) in line.iter_mut().enumerate() {
             let (mut one, mut two) = (0.0, 0.0);
             for j in (1..n).rev() {
                 (one, two) = (factors[(j, i)] + 2.0 * along * one - two, one);
             }
-            line.push(factors[(0, i)] + along * one - two);
+            *factor = factors[(0, i)] + along * one - two;
         }
-        combine(line, &table, row);
+    };
+    let write = |ahead: &mut Ahead, y: usize, row: &mut [f32]| {
+        let k = y % ROWS;
+        // Rows come in order, from the first of a band on.
+        if k == 0 {
+            ahead.lines.resize(ROWS * terms, 0.0);
+            ahead.pixels.resize(ROWS * width, 0.0);
+            for (r, line) in ahead.lines.chunks_exact_mut(terms).enumerate() {
+                along_x(y + r, line);
+            }
+            combine(&ahead.lines, &table, width, &mut ahead.pixels);
+        }
+        row.copy_from_slice(&ahead.pixels[k * width..(k + 1) * width]);
         Ok(())
     };
-    rows(&mut out, blend, || Ok(Vec::new()), write)
+    rows(&mut out, blend, || Ok(Ahead::default()), write)
+}
+
+/// Rows that are computed together.
+#[derive(Default)]
+struct Ahead {
+    lines: Vec<f64>,
+    pixels: Vec<f32>,
 }
 
 /// `T_0`, `T_1`, ... at n places, one after the other. Places are (start + 2 i) unit: whole numbers
@@ -59,38 +80,50 @@ fn basis(terms: usize, start: f64, unit: f64, n: usize) -> Vec<f64> {
     table
 }
 
+/// Sums at `N` pixels of each row, from pixel `start` on; the count is known when this is compiled.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)] // plain loops are what `dispatch` compiles for each level
-fn combine_body(factors: &[f64], table: &[f64], out: &mut [f32]) {
-    let width = out.len();
-    let mut done = 0;
-    while done < width {
-        let n = (width - done).min(LANES);
-        let mut sums = [0.0; LANES];
-        for k in 0..factors.len() {
-            let (factor, start) = (factors[k], k * width + done);
-            let values = &table[start..start + n];
-            if n == LANES {
-                // The count is known here: whole registers.
-                for i in 0..LANES {
-                    sums[i] += factor * values[i];
-                }
-            } else {
-                for i in 0..n {
-                    sums[i] += factor * values[i];
-                }
+fn combine_some<const N: usize>(
+    lines: &[f64],
+    table: &[f64],
+    (width, start): (usize, usize),
+    out: &mut [f32],
+) {
+    let terms = table.len() / width;
+    let mut sums = [[0.0; N]; ROWS];
+    for k in 0..terms {
+        let values = &table[k * width + start..k * width + start + N];
+        for r in 0..ROWS {
+            let factor = lines[r * terms + k];
+            for i in 0..N {
+                sums[r][i] += factor * values[i];
             }
         }
-        for i in 0..n {
-            out[done + i] = sums[i] as f32;
+    }
+    for r in 0..ROWS {
+        let row = &mut out[r * width + start..r * width + start + N];
+        for i in 0..N {
+            row[i] = sums[r][i] as f32;
         }
-        done += n;
+    }
+}
+
+#[inline(always)]
+fn combine_body(lines: &[f64], table: &[f64], width: usize, out: &mut [f32]) {
+    let mut done = 0;
+    while done + LANES <= width {
+        combine_some::<LANES>(lines, table, (width, done), out);
+        done += LANES;
+    }
+    while done < width {
+        combine_some::<1>(lines, table, (width, done), out);
+        done += 1;
     }
 }
 
 dispatch! {
-    /// Sum of factors times the rows of a table.
-    fn combine(factors: &[f64], table: &[f64], out: &mut [f32]) = combine_body;
+    /// Sums of factors times the rows of a table, for `ROWS` lines of factors.
+    fn combine(lines: &[f64], table: &[f64], width: usize, out: &mut [f32]) = combine_body;
 }
 
 #[cfg(test)]

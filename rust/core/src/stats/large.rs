@@ -9,25 +9,22 @@
 //! a bit.
 
 use super::clip::Passes;
-use super::plain::quartiles_of;
+use super::gather::{Set, admit_row};
+use super::plain::{gather, quartiles, slice, spread};
 use super::props::{Options, Property};
+use super::ranks::{Desk, order_statistics};
 use super::sample::Summary;
 use super::select::{between, position};
 use super::single::ImageInput;
+use super::tails::{ALL, NONE, Parts, collect, interval, moments, sift, summed};
 use super::tally::{CHUNK, Limits, Tally, tally_all, tally_core};
 use super::weighted::Moments;
 use crate::par;
-use ndarray::ArrayView1;
 
 /// Samples from which on an image is large: the reading costs more than the sample.
 const LARGE: usize = 1 << 17;
 /// Samples of a block.
 const BLOCK: usize = 1 << 16;
-/// Every finite sample.
-const ALL: (f32, f32) = (-f32::MAX, f32::MAX);
-/// No sample.
-const NONE: (f32, f32) = (f32::INFINITY, f32::NEG_INFINITY);
-
 /// Whether the image is large enough, and its rows long enough to be read in chunks.
 pub(super) fn worthwhile(input: &ImageInput<f32>) -> bool {
     input.values.len() >= LARGE && input.values.ncols() >= CHUNK
@@ -40,10 +37,6 @@ fn line<'a>(input: &'a ImageInput<f32>, y: usize) -> Line<'a> {
     // Rows are slices, or this path would not have been chosen.
     let words = input.mask.as_ref().map(|mask| slice(mask.row(y)));
     (slice(input.values.row(y)), words)
-}
-
-fn slice<T>(row: ArrayView1<'_, T>) -> &[T] {
-    row.to_slice().unwrap_or_default()
 }
 
 fn part((values, words): Line<'_>, start: usize, end: usize) -> Line<'_> {
@@ -120,16 +113,7 @@ impl Reading {
 
     /// Moments of the samples in the core.
     fn moments(&self, shift: f32) -> Moments {
-        let n = self.n_core as f64;
-        Moments {
-            n,
-            shift: f64::from(shift),
-            s0: n,
-            s00: n,
-            s1: self.s1,
-            s2: self.s2,
-            sv: f64::NAN,
-        }
+        summed(self.n_core as f64, shift, self.s1, self.s2)
     }
 }
 
@@ -171,23 +155,11 @@ fn read_block(lines: &[Line], limits: &Limits, brackets: bool) -> Reading {
     Reading::of(&tally, noted)
 }
 
-/// Appends the samples whose note is not 0. Few are, so eight notes are looked at together.
-fn collect(values: &[f32; CHUNK], notes: &[u8; CHUNK], noted: &mut Vec<f32>) {
-    let (eights, _) = notes.as_chunks::<8>();
-    for (i, eight) in eights.iter().enumerate() {
-        let mut bits = u64::from_le_bytes(*eight) & 0x0101_0101_0101_0101;
-        while bits != 0 {
-            noted.push(values[8 * i + bits.trailing_zeros() as usize / 8]);
-            bits &= bits - 1;
-        }
-    }
-}
-
-/// Good samples spread over the image, in order of size; at least one if there is any.
-fn spread(input: &ImageInput<f32>, bad_bits: i32) -> Vec<f32> {
+/// Samples spread over the image; at least one good one if there is any.
+fn sample(input: &ImageInput<f32>, bad_bits: i32) -> Set {
     let (height, width) = input.values.dim();
     let size = height * width;
-    let mut step = (size >> 17).max(16) | 1;
+    let mut step = (size >> 16).max(24) | 1;
     // Not the same columns in each row.
     while width.is_multiple_of(step) {
         step += 2;
@@ -198,15 +170,21 @@ fn spread(input: &ImageInput<f32>, bad_bits: i32) -> Vec<f32> {
         let (values, words) = line(input, y);
         let mut x = start;
         while x < width {
-            if values[x].is_finite() && words.is_none_or(|words| words[x] & bad_bits == 0) {
-                some.push(values[x]);
-            }
+            let good = words.is_none_or(|words| words[x] & bad_bits == 0);
+            some.push(if good { values[x] } else { f32::NAN });
             x += step;
         }
         start = x - width;
     }
-    some.sort_unstable_by(f32::total_cmp);
-    some
+    if !some.iter().any(|x| x.is_finite()) {
+        some.extend(first(input, bad_bits));
+    }
+    let mut set = Set::default();
+    set.clear(some.len());
+    let (clear, whole) = (vec![0; some.len()], [(0, some.len())]);
+    admit_row(&some, &clear, 0, &whole, std::slice::from_mut(&mut set));
+    set.close();
+    set
 }
 
 /// A good sample, if there is one.
@@ -220,43 +198,44 @@ fn first(input: &ImageInput<f32>, bad_bits: i32) -> Option<f32> {
     })
 }
 
-/// Quartile number `i` (0, 1, 2) of sorted samples.
-fn sorted_quartile(sorted: &[f32], i: usize) -> f64 {
-    let (index, share) = position(0.25 * (i + 1) as f64, sorted.len());
-    let next = sorted[(index + 1).min(sorted.len() - 1)];
-    between(f64::from(sorted[index]), f64::from(next), share)
-}
-
-/// An interval that holds quartile number `i` of the image: the ranks of the sample five standard
-/// deviations up and down (one image in 600,000 is outside, and is read again).
-fn bracket(sorted: &[f32], i: usize) -> (f32, f32) {
-    let fraction = 0.25 * (i + 1) as f64;
-    let n = sorted.len() as f64;
-    let reach = 5.0 * (fraction * (1.0 - fraction) * n).sqrt() + 2.0;
-    let (start, end) = (fraction * n - reach, fraction * n + reach);
-    let low = (start >= 0.0).then(|| sorted[start as usize]);
-    let high = (end < n).then(|| sorted[end as usize]);
-    (low.unwrap_or(ALL.0), high.unwrap_or(ALL.1))
+/// For each quartile an interval that holds it: the ranks of the sample five standard deviations
+/// up and down (one image in 600,000 is outside, and is read again).
+fn brackets_of(set: &Set, n: usize, some: &[f32], desk: &mut Desk) -> [(f32, f32); 3] {
+    let number = n as f64;
+    let ranks = [0.25, 0.5, 0.75].map(|fraction: f64| {
+        let reach = 5.0 * (fraction * (1.0 - fraction) * number).sqrt() + 2.0;
+        (fraction * number - reach, fraction * number + reach)
+    });
+    let known = (n, set.extremes());
+    let starts = ranks.map(|(start, _)| start.max(0.0) as usize);
+    let ends = ranks.map(|(_, end)| (end as usize).min(n - 1));
+    let low = order_statistics(set.kept(), known, some, starts, desk);
+    let high = order_statistics(set.kept(), known, some, ends, desk);
+    std::array::from_fn(|i| {
+        let (start, end) = ranks[i];
+        (
+            if start >= 0.0 { low[i].0 } else { ALL.0 },
+            if end < number { high[i].0 } else { ALL.1 },
+        )
+    })
 }
 
 /// An interval that every pass is sure to keep, from the passes over the sample: three in a
 /// hundred narrower than these.
-fn sure_core(sorted: &[f32], options: &Options) -> (f32, f32) {
+fn sure_core(set: &Set, n: usize, quartiles: [f64; 3], options: &Options) -> (f32, f32) {
     const SHRUNK: f64 = 0.97;
-    let n = sorted.len() as f64;
-    let [lower, median, upper] = std::array::from_fn(|i| sorted_quartile(sorted, i));
-    let all = sorted_moments(sorted, median);
+    let [lower, median, upper] = quartiles;
+    let shift = median as f32;
+    let all = moments(set.kept(), ALL, shift, None);
     let mut passes = Passes::new((median, upper - lower), options);
     let (mut start, mut end) = (f64::from(ALL.0), f64::from(ALL.1));
     for _ in 0..options.n_iter {
-        if !passes.advance(n, options) {
+        if !passes.advance(n as f64, options) {
             break;
         }
         let (c, h) = (passes.centre, passes.half_width);
         (start, end) = (start.max(c - SHRUNK * h), end.min(c + SHRUNK * h));
-        let (low, high) = interval(c, h);
-        let kept = sorted.partition_point(|&x| x < low)..sorted.partition_point(|&x| x <= high);
-        passes.take(sorted_moments(&sorted[kept], median), &all);
+        passes.take(moments(set.kept(), interval(c, h), shift, None), &all);
     }
     if start <= end {
         (start as f32, end as f32)
@@ -265,32 +244,21 @@ fn sure_core(sorted: &[f32], options: &Options) -> (f32, f32) {
     }
 }
 
-fn sorted_moments(sorted: &[f32], shift: f64) -> Moments {
-    let (mut s1, mut s2) = (0.0, 0.0);
-    for &x in sorted {
-        let d = f64::from(x) - shift;
-        s1 += d;
-        s2 += d * d;
-    }
-    let n = sorted.len() as f64;
-    Moments {
-        shift,
-        s1,
-        s2,
-        ..Moments::counted(n)
-    }
+/// Quartiles of an image, whatever its samples are; `n` of them are good.
+fn copied_quartiles(input: &ImageInput<f32>, bad_bits: i32, n: usize) -> [f64; 3] {
+    let (height, width) = input.values.dim();
+    let mut sets = Vec::new();
+    gather(input, 0..height, &[(0, width)], bad_bits, &mut sets);
+    quartiles(&sets[0], n, &spread(sets[0].kept()), &mut Desk::default())
 }
 
-/// The smallest and the largest sample x with |x - c| <= h, for h <= `f64::MAX`.
-fn interval(c: f64, h: f64) -> (f32, f32) {
-    let kept = |&x: &f32| (f64::from(x) - c).abs() <= h;
-    let low = ((c - h) as f32).max(ALL.0);
-    let high = ((c + h) as f32).min(ALL.1);
-    let (low, high) = (
-        [low, low.next_up()].into_iter().find(kept),
-        [high, high.next_down()].into_iter().find(kept),
-    );
-    low.zip(high).unwrap_or(NONE)
+/// The sample of a rank and the next one, among samples between two values.
+fn pair(inside: &mut Vec<f32>, (start, end): (f32, f32), rank: usize) -> (f32, f32) {
+    let known = (inside.len(), (start.next_up(), end.next_down()));
+    inside.resize(inside.len().next_multiple_of(CHUNK), f32::INFINITY);
+    let some = spread(inside);
+    let [found, ..] = order_statistics(inside, known, &some, [rank; 3], &mut Desk::default());
+    found
 }
 
 /// One statistics request.
@@ -315,14 +283,10 @@ impl Request<'_, '_> {
     }
 
     fn all(&mut self) -> Moments {
-        let known = self.all.take().unwrap_or_else(|| {
-            if self.reading.n_core == self.reading.n {
-                self.reading.moments(self.limits.shift)
-            } else {
-                self.moments_within(ALL)
-            }
-        });
-        *self.all.insert(known)
+        let all = self
+            .all
+            .unwrap_or_else(|| self.parts(&[]).all(|core| self.moments_within(core)));
+        *self.all.insert(all)
     }
 
     fn quartiles(&self) -> [f64; 3] {
@@ -332,15 +296,19 @@ impl Request<'_, '_> {
             let (index, share) = position(0.25 * (i + 1) as f64, n);
             let next = (index + 1).min(n - 1);
             let (start, end) = self.limits.brackets[i];
-            let noted = self.reading.noted.iter().copied();
-            let mut inside: Vec<f32> = noted.filter(|&x| start < x && x < end).collect();
+            let mut inside = sift(&self.reading.noted, (start, end), true);
+            let (before, beyond) = (self.reading.up_to[i], self.reading.below[i]);
+            if before <= index && next < beyond {
+                let (low, high) = pair(&mut inside, (start, end), index - before);
+                return Some(between(f64::from(low), f64::from(high), share));
+            }
             let low = self.order_statistic(i, index, &mut inside, &mut ends)?;
             let high = self.order_statistic(i, next, &mut inside, &mut ends)?;
             Some(between(f64::from(low), f64::from(high), share))
         };
         match [quartile(0), quartile(1), quartile(2)] {
             [Some(lower), Some(median), Some(upper)] => [lower, median, upper],
-            _ => quartiles_of(self.input, self.options.bad_bits, n),
+            _ => copied_quartiles(self.input, self.options.bad_bits, n),
         }
     }
 
@@ -382,43 +350,25 @@ impl Request<'_, '_> {
     /// Runs the passes: the core, and what each keeps of the samples noted outside.
     fn clip(&mut self, quartiles: (f64, f64)) -> Passes {
         let (start, end) = self.limits.core;
-        let tail: Vec<f64> = self
-            .reading
-            .noted
-            .iter()
-            .filter(|&&x| x < start || x > end)
-            .map(|&x| f64::from(x))
-            .collect();
-        let n = self.reading.n as f64;
-        let mut passes = Passes::new(quartiles, self.options);
-        for _ in 0..self.options.n_iter {
-            if !passes.advance(n, self.options) {
-                break;
-            }
-            let (c, h) = (passes.centre, passes.half_width);
-            let kept = |x: f64| (x - c).abs() <= h;
-            let whole = start <= end && kept(f64::from(start)) && kept(f64::from(end));
-            let pass = if whole {
-                let mut pass = self.reading.moments(self.limits.shift);
-                for &x in tail.iter().filter(|&&x| kept(x)) {
-                    let d = x - pass.shift;
-                    pass.n += 1.0;
-                    pass.s1 += d;
-                    pass.s2 += d * d;
-                }
-                (pass.s0, pass.s00) = (pass.n, pass.n);
-                pass
-            } else {
-                self.moments_within(interval(c, h))
-            };
-            let all = if pass.n == n {
-                self.all()
-            } else {
-                Moments::counted(n)
-            };
-            passes.take(pass, &all);
-        }
+        let core = (start.next_down(), end.next_up());
+        let tails = sift(&self.reading.noted, core, false);
+        let mut all = self.all;
+        let passes = self
+            .parts(&tails)
+            .clip(quartiles, self.options, &mut all, |core| {
+                self.moments_within(core)
+            });
+        self.all = all;
         passes
+    }
+
+    fn parts<'t>(&self, tails: &'t [f32]) -> Parts<'t> {
+        Parts {
+            n: self.reading.n as f64,
+            core: self.limits.core,
+            moments: self.reading.moments(self.limits.shift),
+            tails,
+        }
     }
 }
 
@@ -430,24 +380,23 @@ pub(super) fn statistics(
 ) -> Summary {
     let bad_bits = options.bad_bits;
     let quantiles = property.needs_quantiles();
-    let mut some = spread(input, bad_bits);
-    if some.is_empty() {
-        some.extend(first(input, bad_bits));
+    let set = sample(input, bad_bits);
+    let (n_some, some) = (set.n(), spread(set.kept()));
+    let mut desk = Desk::default();
+    let (mut core, mut brackets, mut shift) = (ALL, [NONE; 3], 0.0);
+    if let Some(&middle) = some.get(some.len() / 2) {
+        shift = middle;
     }
-    let clips = property.needs_clipping() && !some.is_empty();
-    let core = if clips {
-        sure_core(&some, options)
-    } else {
-        ALL
-    };
-    let brackets = if quantiles && !some.is_empty() {
-        std::array::from_fn(|i| bracket(&some, i))
-    } else {
-        [NONE; 3]
-    };
+    if quantiles && n_some > 0 {
+        brackets = brackets_of(&set, n_some, &some, &mut desk);
+        if property.needs_clipping() {
+            let quartiles = quartiles(&set, n_some, &some, &mut desk);
+            core = sure_core(&set, n_some, quartiles, options);
+        }
+    }
     let limits = Limits {
         bad_bits,
-        shift: some.get(some.len() / 2).copied().unwrap_or(0.0),
+        shift,
         core,
         note_tail: if core.0 <= core.1 { u32::MAX } else { 0 },
         brackets,

@@ -5,24 +5,29 @@
 
 mod clip;
 mod fast;
+mod gather;
 mod lanes;
 mod large;
 mod load;
 mod network;
+mod parts;
 mod passes;
 mod pixel;
 mod plain;
 mod props;
+mod ranks;
 mod sample;
 mod select;
 mod single;
 mod stack;
 mod sums;
+mod tails;
 mod tally;
 mod weighted;
 
 pub(crate) use load::{LANES, Line};
 pub(crate) use network::Network;
+pub(crate) use parts::statistics_of_row;
 pub use pixel::Pixel;
 pub use props::{ErrorMode, MaskRules, Options, Property, Weighting};
 pub use sample::Summary;

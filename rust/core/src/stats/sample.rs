@@ -4,6 +4,7 @@
 use super::clip::{Clipped, clip};
 use super::props::{ErrorMode, Options, Property};
 use super::select::median_and_iqr;
+use super::tails::{ALL, NONE, interval};
 use super::weighted::{Moments, Point, proper};
 
 /// A sample as it comes in: value, mask word, weight, variance.
@@ -257,6 +258,16 @@ impl Summary {
             | Property::NCLIPPED
             | Property::NMASKED => 0.0,
             _ => f64::NAN,
+        }
+    }
+
+    /// Smallest and largest `f32` that the last clipping pass keeps; every finite one without
+    /// clipping.
+    pub(crate) fn kept(&self) -> (f32, f32) {
+        match self.clipped {
+            Some(c) if c.half_width < f64::INFINITY => interval(c.centre, c.half_width),
+            Some(c) if c.half_width.is_nan() => NONE,
+            _ => ALL,
         }
     }
 

@@ -2,6 +2,7 @@
 //! Statistics of one image.
 
 use super::large;
+use super::parts;
 use super::pixel::Pixel;
 use super::plain;
 use super::props::{ErrorMode, Options, Property};
@@ -40,7 +41,7 @@ impl Measurable for f32 {
             if large::worthwhile(input) {
                 large::statistics(input, property, options)
             } else {
-                plain::statistics(input, property, options)
+                parts::whole(input, property, options)
             }
         })
     }
@@ -52,7 +53,6 @@ pub fn image_statistics<T: Measurable>(
     property: Property,
     options: &Options,
 ) -> Result<Summary> {
-    options.validate()?;
     check(input, options)?;
     if let Some(summary) = T::plain(input, property, options) {
         return Ok(summary);
@@ -74,7 +74,9 @@ pub fn image_statistics<T: Measurable>(
     Ok(sample.evaluate(property, shift, options, options.truncation()))
 }
 
-fn check<T: Pixel>(input: &ImageInput<T>, options: &Options) -> Result<()> {
+/// Checks options, shapes and weights.
+pub(super) fn check<T: Pixel>(input: &ImageInput<T>, options: &Options) -> Result<()> {
+    options.validate()?;
     let shape = input.values.shape();
     if input.values.is_empty() {
         return Err(Error::shape(
