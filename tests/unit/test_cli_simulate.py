@@ -59,6 +59,18 @@ def test_matched_twins_are_written_when_asked_for(tmp_path: Path) -> None:
     assert len(list(folder.glob("matched-*.fits"))) == 3
 
 
+def test_few_visits_of_a_preset_with_satellites_in_later_ones(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for n, visits in (("3", "[2]"), ("2", "[]"), ("8", "[2, 5]")):
+        assert run(["simulate", "--preset", "demo", "-n", n, "--dump-config"]) == 0
+        shown = capsys.readouterr().out
+        assert f"\nvisits = {visits}\n" in shown
+    asked = ["simulate", "--preset", "demo", "-n", "3", "-c", "satellites.visits=5"]
+    assert run([*asked, "--dump-config"]) == 2
+    assert "there are only visits 0 to 2" in capsys.readouterr().err
+
+
 def test_overwriting_leaves_no_stale_visit(tmp_path: Path) -> None:
     folder = tmp_path / "visits"
     assert run(["simulate", "-o", str(folder), *SMALL, "-q"]) == 0

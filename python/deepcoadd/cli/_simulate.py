@@ -128,7 +128,16 @@ def _scene_options(settings: Mapping[str, Any]) -> tuple[SceneOptions, str]:
     name = str(values.pop("preset", "clean"))
     if name not in PRESETS:
         raise OptionError(f"preset = {name!r}: expected one of {', '.join(PRESETS)}")
-    return updated(PRESETS[name], values, also=["preset"]), name
+    return updated(_shortened(PRESETS[name], values), values, also=["preset"]), name
+
+
+def _shortened(scene: SceneOptions, values: Mapping[str, Any]) -> SceneOptions:
+    """A preset without the satellites that it has in visits beyond those that are asked for."""
+    if "n_visits" not in values:
+        return scene
+    n = updated(SceneOptions(), {"n_visits": values["n_visits"]}).n_visits
+    visits = tuple(index for index in scene.satellites.visits if index < n)
+    return replace(scene, satellites=replace(scene.satellites, visits=visits))
 
 
 def _write_scene(
