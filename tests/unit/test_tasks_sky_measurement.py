@@ -13,7 +13,7 @@ pytest.importorskip("lsst.pipe.base", reason="needs the lsst extra")
 
 from deepcoadd import Exposure, MaskedImage, io
 from deepcoadd.background import BackgroundList
-from deepcoadd.errors import MaskPlaneError, ShapeError
+from deepcoadd.errors import MaskPlaneError, OptionError, ShapeError
 from deepcoadd.tasks import SkyMeasurementConfig, SkyMeasurementTask
 
 pytestmark = pytest.mark.lsst
@@ -51,6 +51,32 @@ def test_the_steps_from_exposures_to_a_subtracted_frame(tmp_path: Path) -> None:
     np.testing.assert_allclose(backgrounds.image().array, removed, atol=2e-5)
     assert backgrounds[0][1:] == sky[0][1:]
     assert target.image.array.std() < 0.2 * before.std()
+
+
+def test_the_best_settings_find_scales_that_bins_do_not_bias() -> None:
+    config = SkyMeasurementConfig()
+    config.setBest()
+    config.validate()
+    task = SkyMeasurementTask(config=config)
+    sky = task.exposureToBackground(
+        task.averageBackgrounds([task.measureBackground(one) for one in frames(1.0, 12)])
+    )
+    found = []
+    for one in frames(20.0, 5, seed=3):
+        one.image.array[:, :60] += 3.0
+        one.mask.set("DETECTED", (slice(None), slice(0, 60)))
+        one.image.array += 2.0
+        samples = task.measureScale(one, sky)
+        assert [len(part) for part in samples] == [20, 20]
+        found.append(task.solveScales([samples]))
+    # Errors are 0.4 per cent (chance of 4 of them: 1e-4), mostly of the one frame.
+    assert np.mean(found) == pytest.approx(20.0, rel=0.016)
+    with pytest.raises(OptionError, match="weighting"):
+        task.solveScales([([1.0, 2.0], [0.1, 0.2])])
+    with pytest.raises(OptionError, match="weighting"):
+        task.solveScales([(samples[0][:10], samples[1][:10])])
+    with pytest.raises(ValueError, match="bins"):
+        config.samples = "pixels"
 
 
 def test_overridden_steps_take_effect() -> None:

@@ -39,19 +39,14 @@ from deepcoadd.background._match_result import UNMATCHED, MatchedRef, MatchResul
 from deepcoadd.background._match_tract import TractModel, match_tract
 from deepcoadd.background._model import BackgroundModel, fit_background
 from deepcoadd.background._options import INTERPOLATIONS, TASK_BACKGROUND, BackgroundOptions
-from deepcoadd.background._sky_build import (
-    SkyFrameBuilder,
-    VisitSky,
-    frame_of_wcs,
-    measure_visit_sky,
-    without_background,
-)
+from deepcoadd.background._sky_build import SkyFrameBuilder, frame_of_wcs
 from deepcoadd.background._sky_frame import (
     average_sky_bins,
     background_to_exposure,
     exposure_to_background,
     measure_sky_bins,
 )
+from deepcoadd.background._sky_means import through_means
 from deepcoadd.background._sky_options import SKY_BACKGROUND, TASK_SKY, SkyOptions
 from deepcoadd.background._sky_scale import (
     SkySamples,
@@ -59,6 +54,12 @@ from deepcoadd.background._sky_scale import (
     sample_sky,
     solve_sky_scale,
     subtract_sky_frame,
+)
+from deepcoadd.background._sky_visit import (
+    VisitSky,
+    mask_visit_objects,
+    measure_visit_sky,
+    without_background,
 )
 from deepcoadd.background._superpixels import (
     AffineTransform,
@@ -133,6 +134,7 @@ __all__ = [
     "frame_of_wcs",
     "interpolate_nodes",
     "least_squares",
+    "mask_visit_objects",
     "match_backgrounds",
     "match_cards",
     "match_globally",
@@ -151,5 +153,6 @@ __all__ = [
     "smooth_cells",
     "solve_sky_scale",
     "subtract_sky_frame",
+    "through_means",
     "without_background",
 ]

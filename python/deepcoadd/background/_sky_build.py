@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,104 +12,41 @@ from astropy.coordinates import SkyCoord
 from numpy.typing import NDArray
 
 from deepcoadd.background._model import BackgroundModel
-from deepcoadd.background._sky_frame import FRAME_ERRORS, average_sky_bins, measure_sky_bins
+from deepcoadd.background._sky_frame import FRAME_ERRORS, average_sky_bins
+from deepcoadd.background._sky_means import means_over_bins, through_means
 from deepcoadd.background._sky_options import SkyOptions
-from deepcoadd.background._superpixels import (
-    AffineTransform,
-    FrameTransform,
-    SuperpixelBackground,
-    SuperpixelOptions,
+from deepcoadd.background._sky_scale import SkySamples
+from deepcoadd.background._sky_visit import (
+    LargeScales,
+    VisitSky,
+    fit_visit,
+    joined_samples,
+    mask_visit_objects,
+    measure_visit_sky,
 )
-from deepcoadd.errors import NoDataError, OptionError
+from deepcoadd.background._superpixels import AffineTransform, FrameTransform, SuperpixelOptions
+from deepcoadd.errors import NoDataError, OptionError, ShapeError
 from deepcoadd.geometry import Box
-from deepcoadd.image import Image, MaskedImage
+from deepcoadd.image import MaskedImage
 from deepcoadd.wcs import pixel_to_sky
 
-__all__ = ["SkyFrameBuilder", "VisitSky", "frame_of_wcs", "measure_visit_sky", "without_background"]
+__all__ = ["SkyFrameBuilder", "frame_of_wcs"]
 
 _WEIGHTINGS = ("none", "level", "square", "variance")
 _DEFAULTS = SkyOptions()
 
+_ROUNDS = 3
+"""Rounds of large-scale skies beside frames, and frames beside large-scale skies."""
+
 
 @dataclass(frozen=True)
-class VisitSky:
-    """Large-scale sky of a visit.
-
-    Attributes
-    ----------
-    level : float
-        Median of its good superpixels [unit of the images].
-    superpixels : SuperpixelBackground
-        The sky over the mosaic, as the first round measures it.
-    backgrounds : dict
-        Background of every detector, by its name.
-    """
+class _Visit:
+    """Samples of a visit."""
 
     level: float
-    superpixels: SuperpixelBackground
-    backgrounds: dict[Hashable, BackgroundModel]
-
-
-def measure_visit_sky(
-    detectors: Mapping[Any, tuple[MaskedImage, FrameTransform]],
-    options: SuperpixelOptions,
-    rounds: int = 3,
-) -> VisitSky:
-    """Measure the sky of a visit over all its detectors at once.
-
-    A superpixel that a detector fills in part stands for the middle of what it holds, and its mean
-    is used as if it were that of the whole. Rounds after the first measure what the background so
-    far leaves and add it, which makes the means of all superpixels right.
-
-    Parameters
-    ----------
-    detectors : mapping of name to (MaskedImage, FrameTransform)
-        Images with objects masked, and where they are.
-    options : SuperpixelOptions
-        Grid.
-    rounds : int
-        Rounds, at least 1.
-
-    Returns
-    -------
-    VisitSky
-        Level and backgrounds.
-
-    Raises
-    ------
-    NoDataError
-        There are no detectors, or no superpixel is good.
-    OptionError
-        There is no round.
-    """
-    if rounds < 1:
-        raise OptionError(f"rounds: got {rounds}, must be 1 or more")
-    places = [(pixels.box, transform) for pixels, transform in detectors.values()]
-    first = grid = SuperpixelBackground.covering(places, options)
-    for pixels, transform in detectors.values():
-        grid.add(pixels, transform)
-    total = grid.statistics()
-    for _ in range(rounds - 1):
-        grid = SuperpixelBackground.covering(places, options)
-        for pixels, transform in detectors.values():
-            so_far = grid.background(pixels.box, transform, total)
-            grid.add(without_background(pixels, so_far), transform)
-        total = total + grid.statistics()
-    return VisitSky(
-        first.level(),
-        first,
-        {
-            name: first.background(pixels.box, transform, total)
-            for name, (pixels, transform) in detectors.items()
-        },
-    )
-
-
-def without_background(pixels: MaskedImage, background: BackgroundModel) -> MaskedImage:
-    """Copy of an image less a background; mask and variance are shared."""
-    image = Image(pixels.image.array.copy(), pixels.box)
-    background.subtract_from(image)
-    return MaskedImage(image, pixels.mask, pixels.variance)
+    large: LargeScales
+    samples: dict[Hashable, SkySamples]
+    models: dict[Hashable, BackgroundModel]
 
 
 @dataclass
@@ -119,24 +56,28 @@ class SkyFrameBuilder:
     Attributes
     ----------
     superpixels : SuperpixelOptions
-        Grid of the large-scale sky that is taken out first.
+        Grid of the large-scale sky that is taken out.
     options : SkyOptions
         Bins of the sky frames.
-    weighting : {"none", "level", "square", "variance"}
-        Weight of a visit: 1, its sky level (noise of the sky), its square (noise of the readout),
-        or one over the squared error of each of its bins.
+    weighting : {"variance", "level", "square", "none"}
+        Weight of a visit: one over the squared error of each of its bins, its sky level (noise of
+        the sky), its square (noise of the readout), or 1.
     errors : {"scatter", "jackknife"}
         Errors of the frames; see `average_sky_bins`.
+    first : mapping of name to BackgroundModel, optional
+        Frames of an earlier builder of the same visits. With them objects can be found where the
+        frames have been taken out, and bins with masks stand for whole bins.
     levels : list of float
         Levels of the visits added.
     """
 
     superpixels: SuperpixelOptions
     options: SkyOptions = _DEFAULTS
-    weighting: str = "level"
+    weighting: str = "variance"
     errors: str = "scatter"
+    first: Mapping[Any, BackgroundModel] | None = None
     levels: list[float] = field(default_factory=list)
-    _bins: dict[Hashable, list[tuple[float, BackgroundModel]]] = field(default_factory=dict)
+    _visits: list[_Visit] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.weighting not in _WEIGHTINGS:
@@ -148,18 +89,24 @@ class SkyFrameBuilder:
                 f"errors: got {self.errors!r}, must be one of {', '.join(FRAME_ERRORS)}"
             )
 
-    def add_visit(self, detectors: Mapping[Any, tuple[MaskedImage, FrameTransform]]) -> VisitSky:
-        """Add a visit: bins of (image - large-scale sky) / level of every detector.
+    def add_visit(
+        self,
+        detectors: Mapping[Any, tuple[MaskedImage, FrameTransform]],
+        find: Callable[[MaskedImage], MaskedImage] | None = None,
+    ) -> VisitSky:
+        """Add the bins of a visit.
 
         Parameters
         ----------
         detectors : mapping of name to (MaskedImage, FrameTransform)
-            Images with objects masked, left as they are, and where they are.
+            Images, left as they are, and where they are.
+        find : callable, optional
+            Finds objects in what is left of an image without its sky; see `mask_visit_objects`.
 
         Returns
         -------
         VisitSky
-            What was taken out.
+            What was found.
 
         Raises
         ------
@@ -167,23 +114,37 @@ class SkyFrameBuilder:
             No superpixel is good, or the level of the sky is not above 0. The builder is then as
             it was.
         """
-        sky = measure_visit_sky(detectors, self.superpixels)
+        sky = measure_visit_sky(detectors, self.superpixels, self.options, self.first)
+        if find is not None:
+            detectors = mask_visit_objects(detectors, sky, find, self.first)
+            sky = measure_visit_sky(detectors, self.superpixels, self.options, self.first)
         if not sky.level > 0:
             raise NoDataError(f"sky level: got {sky.level:g}, must be above 0 to divide by")
-        weight = {"level": sky.level, "square": sky.level**2}.get(self.weighting, 1.0)
-        bins = {
-            name: measure_sky_bins(
-                without_background(pixels, sky.backgrounds[name]), self.options
-            ).scaled_by(1.0 / sky.level)
-            for name, (pixels, _) in detectors.items()
-        }
-        for name, model in bins.items():
-            self._bins.setdefault(name, []).append((weight, model))
+        background = self.options.background
+        models = {}
+        for name, (pixels, _) in detectors.items():
+            bins = background.bins(pixels.box.shape)
+            zeros = np.zeros(bins, np.float32)
+            models[name] = BackgroundModel(zeros, zeros, pixels.box, background)
+        places = {name: (pixels.box, place) for name, (pixels, place) in detectors.items()}
+        large = LargeScales(
+            places, {name: model.values.shape for name, model in models.items()}, self.superpixels
+        )
+        samples = {name: self._whole(name, one) for name, one in sky.samples.items()}
+        self._visits.append(_Visit(sky.level, large, samples, models))
         self.levels.append(sky.level)
         return sky
 
+    def _whole(self, name: Hashable, one: SkySamples) -> SkySamples:
+        """Samples whose frame is what the good pixels have more of it than the whole bin."""
+        if self.first is None:
+            return one
+        return replace(one, sky=one.sky - means_over_bins(self.first[name]).ravel())
+
     def frames(self) -> dict[Hashable, BackgroundModel]:
         """Sky frame of every detector, by its name; see `average_sky_bins`.
+
+        The means of its curve over the bins are those of the visits.
 
         Raises
         ------
@@ -192,23 +153,81 @@ class SkyFrameBuilder:
         ShapeError
             Visits of a detector differ in box.
         """
-        if not self._bins:
+        if not self._visits:
             raise NoDataError("sky frames: no visit was added")
-        out = {}
-        for name, pairs in self._bins.items():
-            weights = np.array([weight for weight, _ in pairs])
-            by_bin = self.weighting == "variance"
-            try:
-                out[name] = average_sky_bins(
-                    [model for _, model in pairs],
-                    None if by_bin else weights / weights.max(),
-                    inverse_variance=by_bin,
-                    errors=self.errors,
-                )
-            except (NoDataError, ValueError) as error:
-                error.add_note(f"detector {name}")
-                raise
+        means: dict[Hashable, BackgroundModel] = {}
+        for _ in range(_ROUNDS):
+            bins: dict[Hashable, list[tuple[float, BackgroundModel]]] = {}
+            for visit in self._visits:
+                for name, model in self._normalised(visit, means).items():
+                    bins.setdefault(name, []).append((visit.level, model))
+            means = {name: self._average(name, pairs) for name, pairs in bins.items()}
+        self._take_out_large_scales(means)
+        return {name: through_means(model) for name, model in means.items()}
+
+    def _normalised(
+        self, visit: _Visit, means: Mapping[Hashable, BackgroundModel]
+    ) -> dict[Hashable, BackgroundModel]:
+        """Bins of a visit without its large-scale sky, in shares of its level."""
+        image, weights, more, _ = joined_samples(visit.samples.values())
+        image = image - visit.level * more
+        sky = None
+        if means:
+            _check_boxes(visit, means)
+            sky = np.concatenate([means[name].values.ravel() for name in visit.samples])
+        fit = fit_visit(visit.large, image, weights, sky, np.zeros(len(image)), self.options)
+        left = (image - visit.large.at_bins(fit.nodes)) / visit.level
+        with np.errstate(divide="ignore"):
+            squares = np.where(weights > 0, 1.0 / weights, np.nan) / visit.level**2
+        left = np.where(weights > 0, left, np.nan)
+        out, start = {}, 0
+        for name, model in visit.models.items():
+            shape = model.values.shape
+            part = slice(start, start + shape[0] * shape[1])
+            start = part.stop
+            values, variances = (
+                plane[part].reshape(shape).astype(np.float32) for plane in (left, squares)
+            )
+            out[name] = replace(model, values=values, variances=variances)
         return out
+
+    def _take_out_large_scales(self, means: dict[Hashable, BackgroundModel]) -> None:
+        """Leave nothing in the frames that the grid of a visit could be.
+
+        Visits say nothing of it; it would come from the samples that were rejected.
+        """
+        visit = max(self._visits, key=lambda one: len(one.models))
+        values = np.concatenate([means[name].values.ravel() for name in visit.models])
+        nodes = visit.large.fit(values[:, None].astype(np.float64), np.ones(len(values)))
+        left, start = values - visit.large.at_bins(nodes[:, 0]), 0
+        for name in visit.models:
+            model = means[name]
+            part = left[start : start + model.values.size]
+            start += model.values.size
+            means[name] = replace(model, values=part.reshape(model.values.shape).astype(np.float32))
+
+    def _average(
+        self, name: Hashable, pairs: list[tuple[float, BackgroundModel]]
+    ) -> BackgroundModel:
+        levels = np.array([level for level, _ in pairs])
+        power = {"level": 1, "square": 2}.get(self.weighting, 0)
+        by_bin = self.weighting == "variance"
+        try:
+            return average_sky_bins(
+                [model for _, model in pairs],
+                None if by_bin else (levels / levels.max()) ** power,
+                inverse_variance=by_bin,
+                errors=self.errors,
+            )
+        except (NoDataError, ValueError) as error:
+            error.add_note(f"detector {name}")
+            raise
+
+
+def _check_boxes(visit: _Visit, means: Mapping[Hashable, BackgroundModel]) -> None:
+    for name, model in visit.models.items():
+        if model.box != means[name].box:
+            raise ShapeError(f"detector {name}: got {model.box}, must be {means[name].box}")
 
 
 def frame_of_wcs(box: Box, wcs: Any, origin: SkyCoord | None = None) -> AffineTransform:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepcoadd._core import background as _core
-from deepcoadd.background._curves import interpolate_nodes
-from deepcoadd.background._grid import bin_centers
 from deepcoadd.background._model import BackgroundModel
 from deepcoadd.background._planes import with_whole_rows
+from deepcoadd.background._sky_means import curve_variances
 from deepcoadd.background._sky_options import SkyOptions
 from deepcoadd.errors import NoSamplesError, OptionError, ShapeError, SingularError
-from deepcoadd.geometry import Box
 from deepcoadd.image import Image, MaskedImage
 from deepcoadd.statistics import Property, StatsOptions
 
@@ -31,7 +28,6 @@ Floats = NDArray[np.float64]
 
 # Standard deviations of a Gaussian in the distance of its quartiles, as the method writes it.
 _SIGMA_PER_IQR = 0.741
-_NODES = {"CONSTANT": 1, "LINEAR": 2, "NATURAL_SPLINE": 3, "CUBIC_SPLINE": 3}
 # Share of a frame's squares that rounding leaves beside terms that contain it.
 _NOTHING = 1e-24
 
@@ -146,7 +142,7 @@ def sample_sky(
         same_pixels=options.same_pixels,
     )
     height, width = image.box.shape
-    sky_variance = _sky_variances(sky, cells) if options.correct_noise else None
+    sky_variance = curve_variances(sky, cells) if options.correct_noise else None
     return SkySamples(
         table[:, 0],
         table[:, 4],
@@ -167,38 +163,6 @@ def _variances(scatter: Floats, n: Floats) -> Floats:
     pixel = np.median(known) if known.size else np.nan
     with np.errstate(divide="ignore"):
         return np.where(n > 0, pixel / n, np.nan)
-
-
-def _sky_variances(sky: BackgroundModel, cells: NDArray[np.int64]) -> Floats:
-    """Squared errors of the means of a sky frame over cells, from those of its bins.
-
-    A mean over a cell is a sum of bins with weights that are products of one along y and one along
-    x, as the curve is laid along one axis after the other.
-    """
-    style = sky.options.algorithm
-    # Only the Akima spline is not linear in the values; the natural one is near enough to it.
-    style = "NATURAL_SPLINE" if style == "AKIMA_SPLINE" else style
-    variances = np.where(np.isfinite(sky.variances), sky.variances, 0.0).astype(np.float64)
-    weights, at = [], []
-    for axis, (length, n) in enumerate(zip(sky.box.shape, sky.values.shape, strict=True)):
-        edges = np.unique(cells[:, 2 * axis : 2 * axis + 2], axis=0)
-        weights.append(_bin_weights(length, n, style, tuple(edges.ravel().tolist())) ** 2)
-        at.append(np.searchsorted(edges[:, 0], cells[:, 2 * axis]))
-    return np.asarray((weights[0] @ variances @ weights[1].T)[at[0], at[1]])
-
-
-@functools.lru_cache(maxsize=8)
-def _bin_weights(length: int, n: int, style: str, edges: tuple[int, ...]) -> Floats:
-    """(cells, n): share of each bin in the mean of the curve over each cell of an axis."""
-    centers = bin_centers(Box.from_shape((length, length)), (n, n))[0]
-    for simpler in (style, "NATURAL_SPLINE", "LINEAR", "CONSTANT"):
-        if n >= _NODES[simpler]:
-            style = simpler
-            break
-    pixels = np.arange(length)
-    curves = np.stack([interpolate_nodes(centers, one, pixels, style) for one in np.eye(n)])
-    starts, stops = edges[::2], edges[1::2]
-    return np.stack([curves[:, a:b].mean(axis=1) for a, b in zip(starts, stops, strict=True)])
 
 
 def _cells(shape: tuple[int, int], sky: BackgroundModel, options: SkyOptions) -> NDArray[np.int64]:
@@ -254,7 +218,7 @@ def solve_sky_scale(samples: Sequence[SkySamples], options: SkyOptions = _DEFAUL
     system = _System(data, sky, noise, nuisances)
     largest = np.max(np.abs(data[good]), initial=0.0)
     for _ in range(options.max_rounds):
-        kept = _kept(system.solve(good).residual, good, options.reject, largest)
+        kept = kept_samples(system.solve(good).residual, good, options.reject, largest)
         if kept is None:
             break
         good = kept
@@ -366,7 +330,7 @@ class _System:
             raise SingularError("sky frame: it cannot be told from the nuisance terms")
         scale = float(data @ sky) / square if square > 0 else 0.0
         variance = 1.0 / square if square > 0 else np.inf
-        gain = _gain(float(self.noise[good].sum()), square)
+        gain = noise_gain(float(self.noise[good].sum()), square)
         scale, variance = scale * gain, variance * gain**2
         return _Solution(
             scale,
@@ -376,7 +340,7 @@ class _System:
         )
 
 
-def _gain(noise: float, square: float) -> float:
+def noise_gain(noise: float, square: float) -> float:
     """Factor by which the noise of the frame made the scale too small."""
     if noise <= 0 or square <= 0:
         return 1.0
@@ -386,7 +350,7 @@ def _gain(noise: float, square: float) -> float:
     return square / (square - noise)
 
 
-def _kept(
+def kept_samples(
     residual: Floats, good: NDArray[np.bool_], reject: float, largest: float
 ) -> NDArray[np.bool_] | None:
     """Samples that stay; None: not even two would, and the round before stands."""

@@ -291,7 +291,7 @@ class SuperpixelBackground:
         (sy, sx), (oy, ox) = self.options.scale, self.offset
         return transform.to_pixels((j - oy) / sy, (i - ox) / sx)
 
-    def _position(self, y: Floats, x: Floats) -> tuple[Floats, Floats]:
+    def position(self, y: Floats, x: Floats) -> tuple[Floats, Floats]:
         """Positions (j, i) on the grid of places in the frame."""
         (sy, sx), (oy, ox) = self.options.scale, self.offset
         return y * sy + oy, x * sx + ox
@@ -371,7 +371,7 @@ class SuperpixelBackground:
 
     def sample(self, statistics: Floats, y: Floats, x: Floats) -> Floats:
         """Bilinear values of a grid at places of the frame; NaN outside the outermost middles."""
-        j, i = self._position(y, x)
+        j, i = self.position(y, x)
         ny, nx = statistics.shape
         inside = (j >= 0) & (j < ny - 1) & (i >= 0) & (i < nx - 1)
         j0, i0 = (np.where(inside, np.floor(v), 0).astype(np.int64) for v in (j, i))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,9 @@ from deepcoadd.background import (
     VisitSky,
     background_to_exposure,
     exposure_to_background,
+    mask_visit_objects,
     measure_sky_bins,
     measure_visit_sky,
-    sample_sky,
-    solve_sky_scale,
     subtract_sky_frame,
     without_background,
 )
@@ -74,9 +73,9 @@ Examples:
 _BUILD_HELP = """Make the sky frame of every detector from exposures of many visits.
 
 FILES are detrended exposures, one a detector and visit; twenty dithered visits or more are best.
-Objects are masked, the large-scale sky of a visit is taken out over all its detectors, what is left
-is divided by the level of the sky, and bins of 32 pixels are averaged over the visits. FOLDER gets
-one sky-DETECTOR.fits a detector.
+The large-scale sky of a visit is taken out over all its detectors, what is left is divided by the
+level of the sky, and bins of 32 pixels are averaged over the visits. A second pass finds and masks
+objects beside the frames of the first. FOLDER gets one sky-DETECTOR.fits a detector.
 
 \b
 Examples:
@@ -86,8 +85,8 @@ Examples:
 
 _APPLY_HELP = """Take the sky frames out of visits.
 
-One scale is fitted to all detectors of a visit, in the bins of the frames, beside a constant for
-each detector. FOLDER gets the exposures under their names, without their share of the sky frames
+One scale is fitted to all detectors of a visit, in the bins of the frames, together with the
+large-scale sky. FOLDER gets the exposures under their names, without their share of the sky frames
 (with -c subtract=all also without the large-scale sky).
 
 \b
@@ -172,21 +171,25 @@ class _Run:
         """All settings as TOML."""
         return to_toml(as_table(self.config), comments=field_docs(SkyFrameConfig))
 
-    def each_visit(self, label: str, work: Callable[[SkyVisitFiles], None]) -> int:
-        """Call `work` for every visit; one that fails is left out with a warning."""
-        done = 0
+    def each_visit(
+        self, label: str, visits: Sequence[SkyVisitFiles], work: Callable[[SkyVisitFiles], None]
+    ) -> list[SkyVisitFiles]:
+        """Call `work` for every visit; those that fail are left out, with a warning."""
+        done = []
         with self.terminal.progress() as progress:
-            progress(0, len(self.visits), label)
-            for k, visit in enumerate(self.visits, 1):
+            progress(0, len(visits), label)
+            for k, visit in enumerate(visits, 1):
                 try:
                     work(visit)
-                    done += 1
+                    done.append(visit)
                 except OptionError:
                     raise
                 except DeepcoaddError as error:
                     _log.warning("skipped visit %s: %s", visit.visit, error)
                     self.skipped.append((f"visit {visit.visit}", str(error)))
-                progress(k, len(self.visits), label)
+                progress(k, len(visits), label)
+        if not done:
+            raise NoDataError("sky frames: no visit can be used")
         return done
 
     def finish(self, title: str, facts: Mapping[str, str], frames: Any, points: Any) -> None:
@@ -224,22 +227,11 @@ def build(
     if run.dump:
         click.echo(run.settings(), nl=False)
         return 0
-    builder: SkyFrameBuilder | None = None
-    points: list[tuple[str, float]] = []
-
-    def add(visit: SkyVisitFiles) -> None:
-        nonlocal builder
-        detectors, grid = read_detectors(visit, run.config)
-        if builder is None:
-            config = run.config
-            builder = SkyFrameBuilder(grid, config.sky, config.weighting, config.errors)
-        sky = builder.add_visit(detectors)
-        points.append((visit.visit, sky.level))
-
-    done = run.each_visit("measuring", add)
-    if builder is None or not done:
-        raise NoDataError("sky frames: no visit can be used")
-    frames: dict[str, BackgroundModel] = {str(k): v for k, v in builder.frames().items()}
+    last = _Pass(run.visits)
+    for k in range(1, run.config.passes + 1):
+        last = _next_pass(run, k, last)
+    frames = {str(name): frame for name, frame in last.frames.items()}
+    done, levels = len(last.visits), [level for _, level in last.levels]
     with atomic_folder(run.output, overwrite=run.overwrite, owned=("sky-*.fits",)) as folder:
         for name, frame in frames.items():
             held = background_to_exposure(frame.statistics, frame.box, frame.options.algorithm)
@@ -248,14 +240,46 @@ def build(
             write(folder / f"sky-{name}.fits", held.with_info(metadata=cards), extra_images=counts)
     facts = {
         "visits": f"{done} used, {len(run.visits) - done} left out",
-        "sky levels": f"{number(min(builder.levels))} to {number(max(builder.levels))}",
+        "sky levels": f"{number(min(levels))} to {number(max(levels))}",
         "frames": f"{len(frames)} in {run.output}",
     }
-    run.finish("Sky frames", facts, frames, _points(run, points))
+    run.finish("Sky frames", facts, frames, _points(run, last.levels))
     if not terminal.quiet:
         rows = [_frame_row(name, frames[name]) for name in names_of(frames)]
         print_rows(terminal.stdout, ("detector", "bins", "scatter", "median error"), rows)
     return 0
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """Visits that can be used, frames made of them, and the levels of the sky."""
+
+    visits: Sequence[SkyVisitFiles]
+    frames: Mapping[Any, BackgroundModel] = field(default_factory=dict)
+    levels: Sequence[tuple[str, float]] = ()
+
+
+def _next_pass(run: _Run, number: int, before: _Pass) -> _Pass:
+    """Measure all visits beside the frames of the pass before."""
+    config = run.config
+    builders: list[SkyFrameBuilder] = []
+    levels: list[tuple[str, float]] = []
+    # Without frames the masks of objects would follow the pattern of the sky.
+    masks = config.mask_objects and (number > 1 or config.passes == 1)
+
+    def add(visit: SkyVisitFiles) -> None:
+        detectors, grid = read_detectors(visit, config)
+        if not builders:
+            first = before.frames or None
+            builders.append(
+                SkyFrameBuilder(grid, config.sky, config.weighting, config.errors, first)
+            )
+        sky = builders[0].add_visit(detectors, config.find if masks else None)
+        levels.append((visit.visit, sky.level))
+
+    label = f"measuring, {number} of {config.passes}"
+    done = run.each_visit(label, before.visits, add)
+    return _Pass(done, builders[0].frames(), levels)
 
 
 def _points(run: _Run, pairs: Sequence[tuple[str, float]]) -> list[Any]:
@@ -336,8 +360,7 @@ def apply(
 
                 points.append(SkyPoint(visit.visit, level, scale.scale, scale.error, *maps))
 
-        if not run.each_visit("correcting", correct):
-            raise NoDataError("sky frames: no visit can be used")
+        run.each_visit("correcting", run.visits, correct)
     facts = {"visits": f"{len(rows)} of {len(run.visits)} corrected", "output": str(run.output)}
     run.finish("Sky frames taken out", facts, frames, points)
     if not terminal.quiet:
@@ -357,15 +380,16 @@ def _apply_visit(
     if missing:
         raise NoDataError(f"there is no sky frame of detector {', '.join(missing)}")
     detectors, grid = read_detectors(visit, config)
-    taken = measure_visit_sky(detectors, grid)
+    taken = measure_visit_sky(detectors, grid, config.sky, frames)
+    if config.mask_objects:
+        detectors = mask_visit_objects(detectors, taken, config.find, frames)
+        taken = measure_visit_sky(detectors, grid, config.sky, frames)
+    scale = taken.scale
+    assert scale is not None
     flat = {
         name: without_background(pixels, taken.backgrounds[name])
         for name, (pixels, _) in detectors.items()
     }
-    scale = solve_sky_scale(
-        [sample_sky(pixels, frames[name], config.sky) for name, pixels in flat.items()],
-        config.sky,
-    )
     before = {name: _bins(flat[name], config) for name in names_of(flat)}
     for name, pixels in flat.items():
         subtract_sky_frame(pixels, frames[name], scale.scale)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from deepcoadd.background import (
     frame_of_wcs,
 )
 from deepcoadd.cli._inputs import InputOptions
-from deepcoadd.detection import ObjectMaskOptions, mask_objects
+from deepcoadd.detection import SKY_OBJECTS, ObjectMaskOptions, mask_objects
 from deepcoadd.errors import DeepcoaddError, NoDataError, OptionError
 from deepcoadd.image import MaskedImage
 from deepcoadd.io import FitsRef
@@ -51,14 +52,18 @@ class SkyFrameConfig:
     min_fraction : float
         Share of its pixels that a superpixel must hold.
     weighting : str
-        Weight of a visit in the frames: none, level or square (of its sky level), or variance
-        (one over the squared error of each bin).
+        Weight of a visit in the frames: variance (one over the squared error of each bin), level
+        or square (of the sky), or none.
     errors : str
         Errors of the frames: scatter (of the visits), or jackknife (of means without one visit).
     subtract : str
         What apply takes out: frame (its share of the sky), or all (the large-scale sky, too).
     mask_objects : bool
-        Whether objects are looked for and masked, besides those that the masks show.
+        Whether objects are looked for and masked, besides those that the masks show; where the
+        sky, with the pattern of the frames, has been taken out.
+    passes : int
+        Times that build goes over the visits. Objects are found from the second on, beside the
+        frames of the one before.
     sky : SkyOptions
         Bins of the frames, samples of the scale.
     objects : ObjectMaskOptions
@@ -70,12 +75,13 @@ class SkyFrameConfig:
     detector: str = "DETECTOR"
     superpixel: float = 1024.0
     min_fraction: float = 0.1
-    weighting: str = "level"
+    weighting: str = "variance"
     errors: str = "scatter"
     subtract: str = "frame"
     mask_objects: bool = True
+    passes: int = 2
     sky: SkyOptions = field(default_factory=SkyOptions)
-    objects: ObjectMaskOptions = field(default_factory=ObjectMaskOptions)
+    objects: ObjectMaskOptions = field(default_factory=lambda: SKY_OBJECTS)
     input: InputOptions = field(default_factory=InputOptions)
 
     def __post_init__(self) -> None:
@@ -88,8 +94,14 @@ class SkyFrameConfig:
                 raise OptionError(
                     f"{name} = {getattr(self, name)!r}: expected one of {', '.join(allowed)}"
                 )
-        if not self.superpixel > 0:
+        if not 0 < self.superpixel < math.inf:
             raise OptionError(f"superpixel = {self.superpixel}: expected pixels, above 0")
+        if self.passes < 1:
+            raise OptionError(f"passes = {self.passes}: expected 1 or more")
+
+    def find(self, pixels: MaskedImage) -> MaskedImage:
+        """Image whose mask shows its objects."""
+        return mask_objects(pixels, self.objects)
 
     def superpixels(self, pixel_size: float) -> SuperpixelOptions:
         """Grid of the large-scale sky, for pixels of a size in its plane."""
@@ -159,7 +171,7 @@ def group_visits(
 def read_detectors(
     visit: SkyVisitFiles, config: SkyFrameConfig
 ) -> tuple[dict[str, tuple[MaskedImage, FrameTransform]], SuperpixelOptions]:
-    """Images of a visit with objects masked, their places, and the grid for them.
+    """Images of a visit, their places, and the grid for them.
 
     Detectors with a celestial WCS share the tangent plane at the first one; without any, each
     lies in a plane of its own.
@@ -178,11 +190,7 @@ def read_detectors(
             transform = _apart(k, info.box.x.size, config)
         else:
             raise NoDataError(f"{one.file}: it has no WCS, others of visit {visit.visit} do")
-        pixels = one.ref.read()
-        out[one.detector] = (
-            mask_objects(pixels, config.objects) if config.mask_objects else pixels,
-            transform,
-        )
+        out[one.detector] = one.ref.read(), transform
     return out, config.superpixels(size)
 
 

@@ -7,10 +7,11 @@ from deepcoadd.detection._difference import (
     detect_difference,
     needs_difference,
 )
-from deepcoadd.detection._objects import ObjectMaskOptions, mask_objects
+from deepcoadd.detection._objects import SKY_OBJECTS, ObjectMaskOptions, mask_objects
 from deepcoadd.detection._options import TASK_DETECTION, DetectionOptions
 
 __all__ = [
+    "SKY_OBJECTS",
     "TASK_DETECTION",
     "DetectionOptions",
     "DetectionResult",

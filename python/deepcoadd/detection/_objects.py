@@ -15,7 +15,7 @@ from deepcoadd.errors import OptionError
 from deepcoadd.image import Image, MaskedImage
 from deepcoadd.mask import Mask
 
-__all__ = ["ObjectMaskOptions", "mask_objects"]
+__all__ = ["SKY_OBJECTS", "ObjectMaskOptions", "mask_objects"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,10 @@ class ObjectMaskOptions:
 
 
 _DEFAULTS = ObjectMaskOptions()
+
+SKY_OBJECTS = ObjectMaskOptions(n_iter=2, threshold=5.0, n_grow=2.0)
+"""Masks in images whose sky has been taken out: few peaks of noise are taken for objects, of which
+there are more where the sky is brighter; what stays of faint objects is everywhere alike."""
 
 
 def mask_objects(pixels: MaskedImage, options: ObjectMaskOptions = _DEFAULTS) -> MaskedImage:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from lsst.pex.config import ChoiceField, Config, ConfigField, ListField, RangeField
+from lsst.pex.config import ChoiceField, Config, ConfigField, Field, ListField, RangeField
 from lsst.pipe.base import Task
 
 from deepcoadd.background import (
@@ -25,6 +25,7 @@ from deepcoadd.background import (
     sample_sky,
     solve_sky_scale,
     subtract_sky_frame,
+    through_means,
 )
 from deepcoadd.errors import ShapeError
 from deepcoadd.exposure import Exposure
@@ -121,6 +122,53 @@ class SkyMeasurementConfig(Config):  # type: ignore[misc]
         dtype=int, default=TASK_SKY.y_samples, min=1, doc="Samples of a detector along y."
     )
     stats = ConfigField(dtype=SkyStatsConfig, doc="Samples that the scale is fitted to.")
+    samples = ChoiceField(
+        dtype=str,
+        default=TASK_SKY.samples,
+        optional=False,
+        allowed={"cells": "xNumSamples x yNumSamples cells", "bins": "the bins of the sky frame"},
+        doc="What the scale is fitted to.",
+    )
+    samePixels = Field(
+        dtype=bool,
+        default=TASK_SKY.same_pixels,
+        doc="Average the sky frame over the pixels that make up the sample of the image?",
+    )
+    weighting = Field(
+        dtype=bool,
+        default=TASK_SKY.weighting,
+        doc="Weight the samples of measureScale by one over their squared errors?",
+    )
+    nuisance = ChoiceField(
+        dtype=str,
+        default=TASK_SKY.nuisance,
+        optional=False,
+        allowed={
+            "none": "nothing",
+            "constant": "a constant for each detector",
+            "plane": "a plane for each detector; needs the samples of measureScale",
+        },
+        doc="What is fitted together with the scale.",
+    )
+    correctNoise = Field(
+        dtype=bool,
+        default=TASK_SKY.correct_noise,
+        doc="Take the noise of the sky frame, which makes scales too small, out of its squares?",
+    )
+    keepMeans = Field(
+        dtype=bool,
+        default=False,
+        doc="Make sky frames whose curve has the averaged means over the bins, instead of passing "
+        "through them, which makes it too flat?",
+    )
+
+    def setBest(self) -> None:
+        """Choose the most accurate settings instead of the documented ones."""
+        best = SkyOptions()
+        self.samples, self.samePixels = best.samples, best.same_pixels
+        self.weighting, self.nuisance = best.weighting, best.nuisance
+        self.correctNoise = best.correct_noise
+        self.keepMeans = True
 
     def to_options(self) -> SkyOptions:
         """Options of the subject package."""
@@ -143,13 +191,32 @@ class SkyMeasurementConfig(Config):  # type: ignore[misc]
             ignored_planes=tuple(self.stats.mask),
             max_rounds=self.skyIter,
             reject=self.skyRej,
+            samples=self.samples,
+            same_pixels=self.samePixels,
+            weighting=self.weighting,
+            nuisance=self.nuisance,
+            correct_noise=self.correctNoise,
         )
+
+
+class SampleList(list[float]):
+    """Samples as a list, which knows all that was measured with them.
+
+    Attributes
+    ----------
+    measured : SkySamples
+        With errors and places.
+    """
+
+    def __init__(self, values: Sequence[float], measured: SkySamples) -> None:
+        super().__init__(values)
+        self.measured = measured
 
 
 class SkyMeasurementTask(Task):  # type: ignore[misc]
     """Measure sky frames, average them, and find and subtract their share of an exposure.
 
-    The defaults are those of the documented method; `deepcoadd.background` has a better one.
+    The defaults are those of the documented method; ``config.setBest()`` chooses better ones.
     """
 
     ConfigClass = SkyMeasurementConfig
@@ -213,6 +280,8 @@ class SkyMeasurementTask(Task):  # type: ignore[misc]
                     f"bgList: list {k} holds {len(backgrounds)} backgrounds, must hold one"
                 )
         sky = average_sky_bins([backgrounds[0].model for backgrounds in bgList])
+        if self.config.keepMeans:
+            sky = through_means(sky)
         self.log.info("sky frame of %d exposures", len(bgList))
         return self.backgroundToExposure(sky.statistics, sky.box)
 
@@ -231,11 +300,12 @@ class SkyMeasurementTask(Task):  # type: ignore[misc]
         Returns
         -------
         imageSamples, skySamples : list of float
-            The first column of cells upwards, then the next; NaN without good pixels.
+            The first column of cells upwards, then the next (of bins: row by row); NaN without good
+            pixels. The first list knows the errors and places of the samples.
         """
         pixels = as_exposure(image).masked_image
         samples = sample_sky(pixels, skyBackground[0].model, self.config.to_options())
-        return samples.image.tolist(), samples.sky.tolist()
+        return SampleList(samples.image.tolist(), samples), samples.sky.tolist()
 
     def solveScales(self, scales: Sequence[tuple[Sequence[float], Sequence[float]]]) -> float:
         """Scale that fits the samples of all detectors.
@@ -243,7 +313,8 @@ class SkyMeasurementTask(Task):  # type: ignore[misc]
         Parameters
         ----------
         scales : sequence of (imageSamples, skySamples)
-            From `measureScale`, one for each detector.
+            From `measureScale`, one for each detector; with ``weighting`` or planes not changed
+            since.
 
         Raises
         ------
@@ -251,6 +322,8 @@ class SkyMeasurementTask(Task):  # type: ignore[misc]
             No sample is usable (a ValueError).
         ShapeError
             A pair is of unequal lengths.
+        OptionError
+            Samples are to be weighted that are not those of `measureScale`.
         """
         samples = [_samples(*pair) for pair in scales]
         found = solve_sky_scale(samples, self.config.to_options())
@@ -286,4 +359,7 @@ class SkyMeasurementTask(Task):  # type: ignore[misc]
 
 
 def _samples(image: Sequence[float], sky: Sequence[float]) -> SkySamples:
-    return SkySamples(np.asarray(image, np.float64), np.asarray(sky, np.float64))
+    values = SkySamples(np.asarray(image, np.float64), np.asarray(sky, np.float64))
+    if not isinstance(image, SampleList) or len(image) != len(image.measured.image):
+        return values
+    return replace(image.measured, image=values.image, sky=values.sky)
