@@ -2,7 +2,11 @@
 //! The way of a filter over an image: blocks of columns, and in each of them row by row, along x
 //! first. The rows that a kernel covers, filtered along x, stay in the cache.
 
-use ndarray::{ArrayView2, ArrayViewMut2};
+use crate::simd::prefetch;
+use ndarray::{ArrayView2, ArrayViewMut2, s};
+
+/// Rows that are asked for before their turn. Processors do so themselves only within a row.
+const AHEAD: usize = 4;
 
 /// Something that takes rows, and gives the combination of the last of them.
 pub(super) trait Filter<T> {
@@ -27,6 +31,13 @@ pub(super) fn sweep<T, F: Filter<T>>(
         let stop = (start + F::BLOCK).min(out.ncols());
         for (r, row) in input.outer_iter().enumerate() {
             let row = row.to_slice().unwrap_or_default();
+            if r + AHEAD < input.nrows() {
+                let later = input
+                    .slice_move(s![r + AHEAD, ..])
+                    .to_slice()
+                    .unwrap_or_default();
+                prefetch(&later[start..stop + nx - 1]);
+            }
             filter.push(r, &row[start..stop + nx - 1]);
             let Some(y) = (r + 1).checked_sub(ny) else {
                 continue;

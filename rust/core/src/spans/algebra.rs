@@ -69,7 +69,10 @@ impl SpanSet {
     pub fn difference(&self, other: &Self) -> Self {
         let mut spans = Vec::with_capacity(self.spans().len());
         let b = other.spans();
-        let mut j = 0;
+        // A small set less a large one must not cost a walk through the large one.
+        let mut j = self.spans().first().map_or(0, |first| {
+            b.partition_point(|s| (s.y, s.x1) < (first.y, first.x0))
+        });
         for &span in self.spans() {
             while j < b.len() && (b[j].y, b[j].x1) < (span.y, span.x0) {
                 j += 1;
