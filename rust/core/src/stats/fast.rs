@@ -6,6 +6,7 @@
 //! extremes of the samples tell which, and their moments are already known. The others go through
 //! the passes, in their group if it has many of them, else in groups of their own.
 
+use super::finish::{Finish, Words, complete};
 use super::load::{LANES, Lanes, Line, Source, Survey, Target, move_lane, take};
 use super::network::{Network, mark_quartiles, quartiles};
 use super::passes::{
@@ -127,6 +128,10 @@ impl<'a, 'o> Plan<'a, 'o> {
         self.images.len() | 1
     }
 
+    fn words(&self) -> Words<'_> {
+        Words::new(self.images.len(), self.options, self.rules)
+    }
+
     /// Computes rows of the outputs.
     pub fn run(&self, rows: &mut [Row<f32>]) -> Diagnostics {
         let width = rows.first().map_or(0, |row| row.image.len());
@@ -142,8 +147,10 @@ impl<'a, 'o> Plan<'a, 'o> {
             }));
         }
         for strip in strips {
-            work.load(self, strip);
-            work.evaluate(self);
+            work.load(self, strip, &mut rows[strip.row]);
+            if self.property != Property::MEAN {
+                work.evaluate(self);
+            }
             work.write(self, rows);
         }
         work.clip_hard(self, rows);
@@ -186,23 +193,23 @@ impl Strip {
     }
 }
 
-/// Sums the weights of the rejected samples that carry a bit, by pixels.
-fn weigh_rejected(plan: &Plan<'_, '_>, sources: &[Source], bit: u8, sums: &mut [f64]) {
+/// Sum of the weights of the rejected samples of pixel `l` of a strip that carry a bit.
+fn weigh_rejected(plan: &Plan<'_, '_>, sources: &[Source], bit: u8, l: usize) -> f64 {
+    let mut sum = 0.0;
     for (source, weight) in sources.iter().zip(&plan.recipe.weights) {
-        for (l, sum) in sums.iter_mut().enumerate() {
-            if source.words[l] >> bit & 1 == 0 {
-                continue;
-            }
-            let good = source.x[l].is_finite() && source.words[l] & plan.options.bad_bits == 0;
-            if !plan.recipe.inverse {
-                *sum += if good { 0.0 } else { weight.w };
-                continue;
-            }
-            let v = f64::from(source.v[l]);
-            let measured = v.is_finite() && v > 0.0;
-            *sum += if measured && !good { 1.0 / v } else { 0.0 };
+        if source.words[l] >> bit & 1 == 0 {
+            continue;
         }
+        let good = source.x[l].is_finite() && source.words[l] & plan.options.bad_bits == 0;
+        if !plan.recipe.inverse {
+            sum += if good { 0.0 } else { weight.w };
+            continue;
+        }
+        let v = f64::from(source.v[l]);
+        let measured = v.is_finite() && v > 0.0;
+        sum += if measured && !good { 1.0 / v } else { 0.0 };
     }
+    sum
 }
 
 /// Pixels that lose samples: their samples, and what is known of them.
@@ -241,8 +248,6 @@ struct Work<'p> {
     quartiles: Vec<Quartiles>,
     losing: Vec<Line<u64>>,
     answers: Vec<Answer>,
-    /// For each threshold the weight of the rejected samples that carry its bit, by pixels.
-    rejected: Vec<Vec<f64>>,
     hard: Hard,
     total: Diagnostics,
 }
@@ -267,14 +272,13 @@ impl<'p> Work<'p> {
             quartiles: vec![Quartiles::EMPTY; groups],
             losing: vec![Line([0; LANES]); groups],
             answers: vec![Answer::EMPTY; groups],
-            rejected: vec![Vec::new(); plan.options.thresholds.len()],
             hard: Hard::new(n, plan.variances.is_some()),
             total: Diagnostics::default(),
         }
     }
 
-    /// Loads and sums the samples of a strip.
-    fn load(&mut self, plan: &'p Plan<'_, '_>, strip: Strip) {
+    /// Loads and sums the samples of a strip; writes their means if these are what is wanted.
+    fn load(&mut self, plan: &'p Plan<'_, '_>, strip: Strip, row: &mut Row<'_, f32>) {
         self.strip = strip;
         self.sources.clear();
         let images = strip.of(&plan.images);
@@ -286,16 +290,18 @@ impl<'p> Work<'p> {
             v: variances.as_ref().map_or(&[], |variances| variances[k]),
         }));
         let groups = strip.groups();
-        self.survey[..groups].fill(Survey::EMPTY);
-        self.sums[..groups].fill(Sums::EMPTY);
+        let keep = plan.property != Property::MEAN;
+        let place = (strip.x, strip.w);
+        let finish =
+            (!keep).then(|| Finish::new(plan.words(), plan.options.error_mode, row, place));
         let target = Target {
             survey: &mut self.survey[..groups],
             sums: &mut self.sums[..groups],
             rows: plan.rows(),
             samples: &mut self.samples,
             variances: &mut self.variances,
+            finish,
         };
-        let keep = plan.property != Property::MEAN;
         let how = (plan.options.bad_bits, keep);
         take(&self.sources, &plan.recipe, how, target);
     }
@@ -303,13 +309,16 @@ impl<'p> Work<'p> {
     /// Evaluates the strip that was loaded, as if no pixel lost samples to clipping.
     fn evaluate(&mut self, plan: &Plan<'_, '_>) {
         let groups = self.strip.groups();
-        if plan.property != Property::MEAN {
-            for g in 0..groups {
-                self.sort_group(plan, g);
-            }
+        for g in 0..groups {
+            self.sort_group(plan, g);
         }
-        self.answer(plan, groups);
-        self.finish_masks(plan);
+        let (sums, answers) = (&self.sums[..groups], &mut self.answers[..groups]);
+        if plan.property == Property::MEDIAN {
+            medians(sums, &self.quartiles, answers);
+        } else {
+            means(sums, plan.options.error_mode, plan.truncation, answers);
+        }
+        complete(plan.words(), &mut self.survey[..groups]);
     }
 
     /// The samples of a group.
@@ -343,46 +352,22 @@ impl<'p> Work<'p> {
         }
     }
 
-    fn answer(&mut self, plan: &Plan<'_, '_>, groups: usize) {
-        let (sums, answers) = (&self.sums[..groups], &mut self.answers[..groups]);
-        if plan.property == Property::MEDIAN {
-            medians(sums, &self.quartiles, answers);
-        } else {
-            let clips = plan.property == Property::MEANCLIP;
-            let truncation = if clips { plan.truncation } else { 1.0 };
-            means(sums, plan.options.error_mode, truncation, answers);
-        }
-    }
-
-    /// Completes the mask words but for what clipping adds.
-    fn finish_masks(&mut self, plan: &Plan<'_, '_>) {
-        for (&(bit, threshold), rejected) in plan.options.thresholds.iter().zip(&mut self.rejected)
-        {
-            rejected.clear();
-            rejected.resize(self.strip.w, 0.0);
-            weigh_rejected(plan, &self.sources, bit, rejected);
-            for (l, &rejected) in rejected.iter().enumerate() {
-                let (g, l) = (l / LANES, l % LANES);
-                if rejected / (self.sums[g].s0[l] + rejected) > threshold {
-                    self.survey[g].or_mask[l] |= 1 << bit;
+    /// Sets the bits of rejected samples that weigh more than their thresholds allow.
+    fn raise_bits(&self, plan: &Plan<'_, '_>, words: &mut [i32]) {
+        for &(bit, threshold) in &plan.options.thresholds {
+            for (g, survey) in self.survey[..self.strip.groups()].iter().enumerate() {
+                if survey.any_mask.iter().fold(0, |any, word| any | word) >> bit & 1 == 0 {
+                    continue;
                 }
-            }
-        }
-        let count = plan.images.len() as u32;
-        for survey in &mut self.survey[..self.strip.groups()] {
-            let (words, n) = (&mut survey.or_mask, &survey.n);
-            for l in 0..LANES {
-                let (nothing, word) = (n[l] == 0, words[l]);
-                words[l] = if nothing {
-                    plan.options.no_data_bits
-                } else {
-                    word
-                };
-            }
-            for &(from, to) in plan.rules.mask_map {
-                for l in 0..LANES {
-                    let opened = n[l] < count && survey.any_mask[l] & from != 0;
-                    words[l] |= if opened { to } else { 0 };
+                for l in 0..(self.strip.w - g * LANES).min(LANES) {
+                    if survey.n[l] == 0 || survey.any_mask[l] >> bit & 1 == 0 {
+                        continue;
+                    }
+                    let x = g * LANES + l;
+                    let rejected = weigh_rejected(plan, &self.sources, bit, x);
+                    if rejected / (self.sums[g].s0[l] + rejected) > threshold {
+                        words[x] |= 1 << bit;
+                    }
                 }
             }
         }
@@ -397,7 +382,7 @@ impl<'p> Work<'p> {
             self.total.n_samples += u64::from(n);
         }
         if strip.w > 0 {
-            self.write_answers(&mut rows[strip.row]);
+            self.write_answers(plan, &mut rows[strip.row]);
         }
         if plan.property == Property::MEANCLIP {
             for g in 0..strip.groups() {
@@ -406,21 +391,26 @@ impl<'p> Work<'p> {
         }
     }
 
-    /// Writes the pixels of the strip as if none were clipped.
-    fn write_answers(&self, row: &mut Row<'_, f32>) {
+    /// Writes what is known of the pixels of the strip, as if none were clipped.
+    fn write_answers(&self, plan: &Plan<'_, '_>, row: &mut Row<'_, f32>) {
         let strip = self.strip;
-        strip.put(&self.answers, |a| &a.value, row.image);
-        if let Some(plane) = &mut row.variance {
-            strip.put(&self.answers, |a| &a.variance, plane);
-        }
-        if let Some(plane) = &mut row.weight_sum {
-            strip.put(&self.answers, |a| &a.weight, plane);
+        if plan.property != Property::MEAN {
+            strip.put(&self.answers, |a| &a.value, row.image);
+            if let Some(plane) = &mut row.variance {
+                strip.put(&self.answers, |a| &a.variance, plane);
+            }
+            if let Some(plane) = &mut row.weight_sum {
+                strip.put(&self.answers, |a| &a.weight, plane);
+            }
+            if let Some(plane) = &mut row.mask {
+                strip.put(&self.survey, |s| &s.or_mask, plane);
+            }
+            if let Some(plane) = &mut row.n_point {
+                strip.put(&self.survey, |s| &s.n, plane);
+            }
         }
         if let Some(plane) = &mut row.mask {
-            strip.put(&self.survey, |s| &s.or_mask, plane);
-        }
-        if let Some(plane) = &mut row.n_point {
-            strip.put(&self.survey, |s| &s.n, plane);
+            self.raise_bits(plan, &mut plane[strip.x..strip.x + strip.w]);
         }
         if let Some(plane) = &mut row.n_clipped {
             plane[strip.x..strip.x + strip.w].fill(0);

@@ -12,6 +12,7 @@
 //! Choices are made of bits or of numbers already loaded: a choice between two elements may be
 //! compiled to one between their addresses, pixel by pixel.
 
+use super::finish::{Finish, complete_sums, finish_group};
 use super::lanes::{mask_of, select};
 use super::sums::{INVERSE, ROWS, Recipe, RowWeight, Sums, UNIT, add_rows};
 use crate::simd::dispatch;
@@ -63,7 +64,7 @@ pub(super) struct Source<'a> {
 /// Where a strip is loaded to.
 #[derive(Debug)]
 pub(super) struct Target<'a> {
-    /// One element a group, empty.
+    /// One element a group, of any content.
     pub survey: &'a mut [Survey],
     pub sums: &'a mut [Sums],
     /// Lines from one group to the next.
@@ -71,6 +72,8 @@ pub(super) struct Target<'a> {
     /// One line an image in each group.
     pub samples: &'a mut [Line<f32>],
     pub variances: &'a mut [Line<f32>],
+    /// Means are written at once; other statistics need the kept samples first.
+    pub finish: Option<Finish<'a>>,
 }
 
 /// Images that are loaded at a time.
@@ -83,18 +86,23 @@ type Group<'a, const K: usize> = (
     [&'a Lanes<f32>; K],
 );
 
-/// Admits `K` samples of each pixel of a group.
+/// Admits `K` samples of each pixel of a group, with `NEW` the first ones.
 #[inline(always)]
-fn admit_group<const WEIGHT: u8, const RANGE: bool, const K: usize>(
+fn admit_group<const WEIGHT: u8, const RANGE: bool, const NEW: bool, const K: usize>(
     (x, words, v): Group<K>,
     bad_bits: i32,
     survey: &mut Survey,
     kept: &mut [Line<f32>; K],
 ) {
     for l in 0..LANES {
-        let (mut n, mut first) = (survey.n[l], survey.first[l]);
-        let (mut low, mut high) = (survey.low[l], survey.high[l]);
-        let (mut or, mut any) = (survey.or_mask[l], survey.any_mask[l]);
+        let (mut n, mut first) = (0, f32::NAN);
+        let (mut low, mut high) = (f32::INFINITY, f32::NEG_INFINITY);
+        let (mut or, mut any) = (0, 0);
+        if !NEW {
+            (n, first) = (survey.n[l], survey.first[l]);
+            (low, high) = (survey.low[l], survey.high[l]);
+            (or, any) = (survey.or_mask[l], survey.any_mask[l]);
+        }
         for j in 0..K {
             let (value, word) = (x[j][l], words[j][l]);
             let mut good = mask_of(value.abs() <= f32::MAX) & mask_of(word & bad_bits == 0);
@@ -123,15 +131,22 @@ fn admit_group<const WEIGHT: u8, const RANGE: bool, const K: usize>(
 
 /// Admits and sums the samples of group `g` in images `k` and the next `K`.
 #[inline(always)]
-fn take_group<const WEIGHT: u8, const V: bool, const S: bool, const KEEP: bool, const K: usize>(
+fn take_group<
+    const WEIGHT: u8,
+    const V: bool,
+    const S: bool,
+    const KEEP: bool,
+    const NEW: bool,
+    const K: usize,
+>(
     samples: Group<K>,
     weights: &[RowWeight; K],
     (k, g, bad_bits): (usize, usize, i32),
-    target: &mut Target,
+    (target, last): (&mut Target, bool),
 ) {
     let (survey, sums) = (&mut target.survey[g], &mut target.sums[g]);
     let mut kept = [Line([0.0; LANES]); K];
-    admit_group::<WEIGHT, KEEP, K>(samples, bad_bits, survey, &mut kept);
+    admit_group::<WEIGHT, KEEP, NEW, K>(samples, bad_bits, survey, &mut kept);
     let (_, _, variances) = samples;
     let mut v = kept;
     if V || WEIGHT == INVERSE {
@@ -141,23 +156,32 @@ fn take_group<const WEIGHT: u8, const V: bool, const S: bool, const KEEP: bool, 
     }
     let unlimited = [f64::MAX; LANES];
     let limits = (&survey.first, &unlimited);
-    add_rows::<WEIGHT, V, S, false, K>((&kept, &v), weights, limits, sums);
+    add_rows::<WEIGHT, V, S, false, NEW, K>((&kept, &v), weights, limits, sums);
     if KEEP {
         let start = g * target.rows + k;
         target.samples[start..start + K].copy_from_slice(&kept);
         if V || WEIGHT == INVERSE {
             target.variances[start..start + K].copy_from_slice(&v);
         }
+    } else if last && let Some(finish) = &mut target.finish {
+        finish_group::<WEIGHT, V>((survey, sums), g, finish);
     }
 }
 
 /// Takes images `k` and the next `K`.
 #[inline(always)]
-fn take_block<const WEIGHT: u8, const V: bool, const S: bool, const KEEP: bool, const K: usize>(
+fn take_block<
+    const WEIGHT: u8,
+    const V: bool,
+    const S: bool,
+    const KEEP: bool,
+    const NEW: bool,
+    const K: usize,
+>(
     sources: &[Source; K],
     weights: &[RowWeight; K],
     (k, bad_bits): (usize, i32),
-    target: &mut Target,
+    (target, last): (&mut Target, bool),
 ) {
     let mut x: [&[Lanes<f32>]; K] = [&[]; K];
     let mut words: [&[Lanes<i32>]; K] = [&[]; K];
@@ -185,14 +209,24 @@ fn take_block<const WEIGHT: u8, const V: bool, const S: bool, const KEEP: bool, 
         for j in 0..K {
             (samples.0[j], samples.1[j], samples.2[j]) = (&x[j][g], &words[j][g], &v[j][g]);
         }
-        take_group::<WEIGHT, V, S, KEEP, K>(samples, weights, (k, g, bad_bits), target);
+        take_group::<WEIGHT, V, S, KEEP, NEW, K>(
+            samples,
+            weights,
+            (k, g, bad_bits),
+            (target, last),
+        );
     }
     if rest > 0 {
         let mut samples = ([&x_rest[0]; K], [&words_rest[0]; K], [&v_rest[0]; K]);
         for j in 0..K {
             (samples.0[j], samples.1[j], samples.2[j]) = (&x_rest[j], &words_rest[j], &v_rest[j]);
         }
-        take_group::<WEIGHT, V, S, KEEP, K>(samples, weights, (k, groups, bad_bits), target);
+        take_group::<WEIGHT, V, S, KEEP, NEW, K>(
+            samples,
+            weights,
+            (k, groups, bad_bits),
+            (target, last),
+        );
     }
 }
 
@@ -207,23 +241,28 @@ fn take_body<const WEIGHT: u8, const V: bool, const S: bool, const KEEP: bool>(
     let (block_weights, rest_weights) = weights[..sources.len()].as_chunks::<TOGETHER>();
     let mut k = 0;
     for b in 0..blocks.len() {
-        let (block, weights) = (&blocks[b], &block_weights[b]);
-        take_block::<WEIGHT, V, S, KEEP, TOGETHER>(block, weights, (k, bad_bits), &mut target);
+        let (block, weights, place) = (&blocks[b], &block_weights[b], (k, bad_bits));
+        let target = (&mut target, k + TOGETHER == sources.len());
+        if k == 0 {
+            take_block::<WEIGHT, V, S, KEEP, true, TOGETHER>(block, weights, place, target);
+        } else {
+            take_block::<WEIGHT, V, S, KEEP, false, TOGETHER>(block, weights, place, target);
+        }
         k += TOGETHER;
     }
     for b in 0..rest.len() {
-        let (block, weights) = ([rest[b]], [rest_weights[b]]);
-        take_block::<WEIGHT, V, S, KEEP, 1>(&block, &weights, (k, bad_bits), &mut target);
+        let (block, weights, place) = ([rest[b]], [rest_weights[b]], (k, bad_bits));
+        let target = (&mut target, k + 1 == sources.len());
+        if k == 0 {
+            take_block::<WEIGHT, V, S, KEEP, true, 1>(&block, &weights, place, target);
+        } else {
+            take_block::<WEIGHT, V, S, KEEP, false, 1>(&block, &weights, place, target);
+        }
         k += 1;
     }
-    for g in 0..target.sums.len() {
-        let (sums, survey) = (&mut target.sums[g], &target.survey[g]);
-        for l in 0..LANES {
-            // Small and not negative, so the signed conversion (one instruction) will do.
-            sums.n[l] = f64::from(survey.n[l] as i32);
-        }
-        if WEIGHT == UNIT {
-            (sums.s0, sums.s00) = (sums.n, sums.n);
+    if KEEP {
+        for g in 0..target.sums.len() {
+            complete_sums::<WEIGHT>(&target.survey[g], &mut target.sums[g]);
         }
     }
 }

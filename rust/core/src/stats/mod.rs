@@ -5,6 +5,7 @@
 
 mod clip;
 mod fast;
+mod finish;
 mod gather;
 mod lanes;
 mod large;

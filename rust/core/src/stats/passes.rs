@@ -46,32 +46,37 @@ impl Quartiles {
 }
 
 /// Modes of the error, see [`ErrorMode`].
-const SCATTER: u8 = 0;
-const INPUT_VARIANCE: u8 = 1;
-const MOSAIC: u8 = 2;
+pub(super) const SCATTER: u8 = 0;
+pub(super) const INPUT_VARIANCE: u8 = 1;
+pub(super) const MOSAIC: u8 = 2;
 
+/// Means of a group and their squared errors.
 #[inline(always)]
-fn means_body<const MODE: u8>(sums: &[Sums], truncation: f64, answers: &mut [Answer]) {
+pub(super) fn means_of_group<const MODE: u8>(sums: &Sums, truncation: f64, answer: &mut Answer) {
     let mode = match MODE {
         SCATTER => ErrorMode::Scatter,
         INPUT_VARIANCE => ErrorMode::InputVariance,
         _ => ErrorMode::Mosaic,
     };
+    for l in 0..LANES {
+        let m = sums.at(l);
+        let sample_variance = if MODE == SCATTER {
+            m.variance() / correction(m.n, m.n, truncation)
+        } else {
+            f64::NAN
+        };
+        answer.value[l] = m.mean() as f32;
+        answer.variance[l] = proper(m.mean_variance(mode, sample_variance)) as f32;
+        answer.weight[l] = m.s0 as f32;
+    }
+}
+
+#[inline(always)]
+fn means_body<const MODE: u8>(sums: &[Sums], truncation: f64, answers: &mut [Answer]) {
     let groups = answers.len();
     let sums = &sums[..groups];
     for g in 0..groups {
-        let (sums, answer) = (&sums[g], &mut answers[g]);
-        for l in 0..LANES {
-            let m = sums.at(l);
-            let sample_variance = if MODE == SCATTER {
-                m.variance() / correction(m.n, m.n, truncation)
-            } else {
-                f64::NAN
-            };
-            answer.value[l] = m.mean() as f32;
-            answer.variance[l] = proper(m.mean_variance(mode, sample_variance)) as f32;
-            answer.weight[l] = m.s0 as f32;
-        }
+        means_of_group::<MODE>(&sums[g], truncation, &mut answers[g]);
     }
 }
 

@@ -94,13 +94,15 @@ fn only<const K: usize>(keep: bool, x: f64) -> f64 {
 }
 
 /// Adds `K` rows: sums stay in registers for as long. `PASS`: only the samples within the half-width
-/// of the shift, which are counted; else all of them, about the `first`, which becomes the shift.
+/// of the shift, which are counted; else all of them, about the `first`. `NEW`: to sums of any
+/// content, which are taken for empty.
 #[inline(always)]
 pub(super) fn add_rows<
     const WEIGHT: u8,
     const VARIANCES: bool,
     const SCATTER: bool,
     const PASS: bool,
+    const NEW: bool,
     const K: usize,
 >(
     (x, v): (&[Line<f32>; K], &[Line<f32>; K]),
@@ -115,12 +117,20 @@ pub(super) fn add_rows<
             f64::from(first[l])
         };
         let h = half_width[l];
-        let (mut n, mut s0, mut s00) = (sums.n[l], sums.s0[l], sums.s00[l]);
-        let (mut s1, mut s2, mut sv) = (sums.s1[l], sums.s2[l], sums.sv[l]);
+        let (mut n, mut s0, mut s00) = (0.0, 0.0, 0.0);
+        let (mut s1, mut s2, mut sv) = (0.0, 0.0, 0.0);
+        if !NEW {
+            (n, s0, s00) = (sums.n[l], sums.s0[l], sums.s00[l]);
+            (s1, s2, sv) = (sums.s1[l], sums.s2[l], sums.sv[l]);
+        }
         for j in 0..K {
             let d = f64::from(x[j].0[l]) - c;
             // A rejected sample is +infinity.
-            let keep = if PASS { d.abs() <= h } else { d <= f64::MAX };
+            let keep = if PASS {
+                d.abs() <= h
+            } else {
+                x[j].0[l] <= f32::MAX
+            };
             let variance = f64::from(v[j].0[l]);
             let inverse = 1.0 / variance;
             let (weight, square, factor) = match (WEIGHT, weights[j].wv == 1.0) {
@@ -147,7 +157,7 @@ pub(super) fn add_rows<
                 sv += only::<K>(keep, factor * variance);
             }
         }
-        (sums.shift[l], sums.s1[l]) = (c, s1);
+        sums.s1[l] = s1;
         if WEIGHT != UNIT {
             sums.s0[l] = s0;
         }
@@ -193,7 +203,7 @@ fn sums_body<const WEIGHT: u8, const VARIANCES: bool>(
     let (x, x_rest) = x.as_chunks::<K>();
     let (v, v_rest) = v.as_chunks::<K>();
     for k in 0..weights.len() {
-        add_rows::<WEIGHT, VARIANCES, true, true, K>(
+        add_rows::<WEIGHT, VARIANCES, true, true, false, K>(
             (&x[k], &v[k]),
             &weights[k],
             (&NO_FIRST, half_width),
@@ -202,7 +212,7 @@ fn sums_body<const WEIGHT: u8, const VARIANCES: bool>(
     }
     for k in 0..rest.len() {
         let (x, v, weight) = ([x_rest[k]], [v_rest[k]], [rest[k]]);
-        add_rows::<WEIGHT, VARIANCES, true, true, 1>(
+        add_rows::<WEIGHT, VARIANCES, true, true, false, 1>(
             (&x, &v),
             &weight,
             (&NO_FIRST, half_width),
