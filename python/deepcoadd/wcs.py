@@ -65,7 +65,8 @@ def pixel_scale(wcs: WCS) -> float:
     """
     if not wcs.has_celestial:
         raise NoDataError(f"the WCS has no celestial axes: {', '.join(wcs.wcs.ctype)}")
-    scales = proj_plane_pixel_scales(wcs.celestial)
+    with np.errstate(over="ignore"):  # a damaged matrix has the scale infinity
+        scales = proj_plane_pixel_scales(wcs.celestial)
     return math.sqrt(float(scales[0]) * float(scales[1])) * 3600.0
 
 

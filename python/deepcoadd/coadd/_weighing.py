@@ -98,16 +98,18 @@ class _Work:
         self._stats = stats
         self._max_memory = max_memory
         self._bad_planes = rules.planes.names_of(rules.bad)
-        to_read = [job.n_bytes for job in jobs if not in_memory(job.one.ref)]
-        self._held = 0 < 2 * sum(to_read) <= max_memory
+        to_keep = [job.n_bytes for job in jobs if not in_memory(job.one.ref)]
+        self._held = 0 < 2 * sum(to_keep) <= max_memory
+        # Twice: calibrated pixels stand beside those that were read.
+        sizes = [2 * job.n_bytes for job in jobs if not job.one.in_memory]
+        room = max_memory // max(sizes) if sizes else len(jobs)
         safe = all(job.one.thread_safe for job in jobs)
-        room = max_memory // max(to_read) if to_read else len(jobs)
         self.workers = max(1, min(n_workers(len(jobs)), room)) if safe else 1
         # Two are in use where one input is read while another is judged.
         self._arenas: queue.SimpleQueue[Arena] = queue.SimpleQueue()
-        if to_read and room > 1 and not self._held:
+        if to_keep and room and not self._held:
             for _ in range(max(2, self.workers)):
-                self._arenas.put(Arena(max(to_read)))
+                self._arenas.put(Arena(max(to_keep)))
 
     def read(self, job: WeighJob) -> _Seen:
         """Read what the quality of an input needs, if there is room for it."""

@@ -24,6 +24,7 @@ _MAX_HEADER_BLOCKS = 4096
 _MAX_FIELDS = 999
 _END = b"END" + b" " * 77
 _KEYWORD = re.compile(rb"[\x20-\x7e]{8}")
+_NOT_TEXT = re.compile(rb"[^\x20-\x7e]")
 _BITPIX = {8, 16, 32, 64, -32, -64}
 
 
@@ -153,7 +154,8 @@ def _read_header(file: BinaryIO, position: int, name: str, *, first: bool) -> by
 def _make_hdu(text: bytes, index: int, offset: int, name: str) -> Hdu:
     """HDU of a header; checks every number that a size is computed from."""
     where = f"{name}: HDU {index}"
-    plain = text.decode("ascii", "replace").replace("\ufffd", "?")
+    # One byte a character, and none that would act on the terminal of who reads a message.
+    plain = _NOT_TEXT.sub(b"?", text).decode("ascii")
     cards = parse_cards(plain)
     sides = _sides(cards, "NAXIS", where)
     bitpix = _whole(cards, "BITPIX", where)

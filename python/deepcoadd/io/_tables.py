@@ -18,6 +18,7 @@ from deepcoadd.io._pool import OpenFile
 __all__ = ["Table", "read_table"]
 
 _FORMAT = re.compile(r"^\s*(\d*)([LXBIJKAEDCMPQ])([LXBIJKAEDCM]?)")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _TYPES = {
     "L": "S1",
     "B": "u1",
@@ -107,7 +108,7 @@ class Table:
         """Array (or text, or bytes) that a descriptor points to."""
         data = self._heap_bytes(column, descriptor)
         if column.element == "A":
-            return data.decode("ascii", "replace").rstrip("\0 ")
+            return _text(data)
         if column.element == "B":
             return data
         values = np.frombuffer(data, _TYPES[column.element])
@@ -124,10 +125,16 @@ class Table:
         return self._heap[offset : offset + size]
 
 
+def _text(data: bytes) -> str:
+    """Text of a field; what no message could show becomes U+FFFD."""
+    text = data.decode("ascii", "replace").rstrip("\0 ")
+    return _CONTROL.sub("\ufffd", text)
+
+
 def _plain(value: Any, column: _Column) -> Any:
     """Native value of a fixed-width field."""
     if column.code == "A":
-        return bytes(value).decode("ascii", "replace").rstrip("\0 ")
+        return _text(bytes(value))
     if column.code == "L":
         logical = np.atleast_1d(value) == b"T"
         return bool(logical[0]) if column.count == 1 else logical
