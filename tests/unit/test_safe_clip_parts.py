@@ -383,3 +383,25 @@ def test_blocks_hold_all_pixels_of_a_set(spans: SpanSet, due: list[tuple[int, ..
     blocks = list(blocks_around(spans, list(box.tiles((64, 700)))))
     bounds = [(b.y.start, b.x.start, b.y.stop, b.x.stop) for b in blocks]
     assert bounds == due
+
+
+def test_strips_of_the_clipped_mean_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    inputs = [
+        Exposure(MaskedImage.from_arrays(rng.normal(size=BOX.shape), None, 1.0, box=BOX))
+        for _ in range(7)
+    ]
+    inputs[1].image.array[9:15, 3:30] += 30
+    inputs[2].image.array[:, 5] = np.nan
+    inputs[3].mask.set("SAT", (slice(4, 20), slice(0, 9)))
+    plan = plan_of([*inputs[:6], inputs[6][BOX.dilated_by(-4)]], [1.0] * 7)
+    whole = build_difference_image(plan)
+    monkeypatch.setattr("deepcoadd.coadd._difference._AT_A_TIME", 1)
+    rows = build_difference_image(plan)
+    for one, other in (
+        (whole.exposure, rows.exposure),
+        (whole.mean.exposure, rows.mean.exposure),
+    ):
+        for plane in ("image", "mask", "variance"):
+            assert_array_equal(getattr(one, plane).array, getattr(other, plane).array)
+    assert np.count_nonzero(whole.exposure.image.array) > 100

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from deepcoadd import _core
 from deepcoadd.coadd._alternate import one_span_set
 from deepcoadd.coadd._assemble import assemble
 from deepcoadd.coadd._prepare import CoaddPlan, Progress
 from deepcoadd.coadd._result import CoaddResult
 from deepcoadd.coadd._rules import flag_inexact_psf
-from deepcoadd.coadd._stack import TileWork, stack_tile
+from deepcoadd.coadd._stack import TileWork, rows_of, stack_tile
 from deepcoadd.coadd._threads import in_turn, n_workers
 from deepcoadd.errors import DeepcoaddError
 from deepcoadd.exposure import Exposure
@@ -30,6 +31,9 @@ _log = logging.getLogger(__name__)
 
 _IN_CACHE = 2**15
 """Pixels of which all planes of a difference stay in the cache."""
+
+_AT_A_TIME = 2**18
+"""Pixels, for each thread, whose clipped mean is held: less than a tile of inputs in memory."""
 
 FEWEST = 3
 """Inputs below which clipping by their scatter cannot tell which of them is wrong."""
@@ -150,12 +154,23 @@ class _BothMeans:
 
     def __call__(self, work: TileWork) -> StackDiagnostics:
         totals = stack_tile(work)
-        clipped = StackPlanes.allocate(work.box.shape)
-        stack_tile(replace(work, options=self._clipped_options, out=clipped))
-        part = self.pixels[work.box]
-        _subtract(work, clipped, part)
+        n_rows = max(1, _AT_A_TIME * _core.get_num_threads() // max(work.box.x.size, 1))
+        tiles = list(work.box.tiles((n_rows, work.box.x.size)))
+        room = StackPlanes.allocate(tiles[0].shape)
+        for tile in tiles:
+            part = _rows_of(work, tile)
+            clipped = rows_of(room, slice(tile.y.size))
+            stack_tile(replace(part, options=self._clipped_options, out=clipped))
+            _subtract(part, clipped, self.pixels[tile])
         self.stored.append(_stored(work))
         return totals
+
+
+def _rows_of(work: TileWork, tile: Box) -> TileWork:
+    """Some rows of a tile."""
+    pixels = [None if one is None else one[tile] for one in work.pixels]
+    rows = tile.slices_within(work.box)[0]
+    return replace(work, box=tile, pixels=pixels, out=rows_of(work.out, rows))
 
 
 def _subtract(work: TileWork, clipped: StackPlanes, out: MaskedImage) -> None:
