@@ -34,6 +34,9 @@ Floats = NDArray[np.float64]
 _WAVES = (12, 24)
 """Half waves of the cosines along the longer side; the second where the field is that fine."""
 
+_DEGREE = 3
+"""Total degree of the polynomials beside the random field, which leaves it the weaker part."""
+
 _MARGIN = 0.25
 """Part of the longer side by which the box of the cosines is wider: they have no slope at its
 edge, which is to be felt nowhere."""
@@ -149,7 +152,7 @@ def _smooth_field(
 ) -> _Basis:
     """Random field as smooth as the data say; low polynomials where they say nothing."""
     for n_waves in _WAVES:
-        series = Series(grid, 2, n_waves, _MARGIN * max(grid.box.shape))
+        series = Series(grid, _DEGREE, n_waves, _MARGIN * max(grid.box.shape))
         pairs = pairs_of(weights, max(options.min_cells, 3 * series.n_polynomials))
         if not pairs:
             order = 1 if pairs_of(weights, max(options.min_cells, 6)) else 0

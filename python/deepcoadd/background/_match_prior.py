@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """How smooth the differences of backgrounds are, found from themselves.
 
-The difference of two backgrounds is a polynomial of second degree plus a Gaussian random field.
+The difference of two backgrounds is a polynomial of third degree plus a Gaussian random field.
 Its length, its strength against the noise of the cells, and the form of its spectrum are those
 under which the differences of some pairs of exposures are most likely.
 """
