@@ -51,6 +51,11 @@ class WeighJob(NamedTuple):
         """Memory that its pixels take."""
         return BYTES_PER_SAMPLE * self.overlap.area
 
+    @property
+    def n_bytes_in_work(self) -> int:
+        """The same while it is weighed: calibrated pixels stand beside those that were read."""
+        return self.n_bytes if self.one.calibration is None else 2 * self.n_bytes
+
 
 Outcome = tuple[int, CoaddInput, Quality | Exception]
 """Number of an input, the input (perhaps with its pixels kept), and what was found."""
@@ -100,8 +105,7 @@ class _Work:
         self._bad_planes = rules.planes.names_of(rules.bad)
         to_keep = [job.n_bytes for job in jobs if not in_memory(job.one.ref)]
         self._held = 0 < 2 * sum(to_keep) <= max_memory
-        # Twice: calibrated pixels stand beside those that were read.
-        sizes = [2 * job.n_bytes for job in jobs if not job.one.in_memory]
+        sizes = [job.n_bytes_in_work for job in jobs if not job.one.in_memory]
         room = max_memory // max(sizes) if sizes else len(jobs)
         safe = all(job.one.thread_safe for job in jobs)
         self.workers = max(1, min(n_workers(len(jobs)), room)) if safe else 1
