@@ -22,7 +22,7 @@ from deepcoadd.coadd import (
     prepare,
     visit_clip,
 )
-from deepcoadd.errors import NoDataError, OptionError, PsfGenerationError
+from deepcoadd.errors import NoDataError, OptionError
 from deepcoadd.psf import GaussianPsf
 from deepcoadd.refs import ExposureRef
 from deepcoadd.spans import SpanSet
@@ -201,9 +201,11 @@ def test_partial_overlap_and_one_pixel() -> None:
 def test_widths_of_the_psf(caplog: pytest.LogCaptureFixture) -> None:
     made = with_square(4, 1)
     bare = [Exposure(one.masked_image) for one in made]
-    with pytest.raises(PsfGenerationError, match="give sigma"):
-        run(bare)
     want = run(made)
+    with caplog.at_level(logging.WARNING):
+        assert clipped(run(bare)) == clipped(want)
+    assert "sigma = 2 pixels is assumed" in caplog.text
+    caplog.clear()
     assert clipped(run(bare, sigma=2.0)) == clipped(want)
     assert clipped(run(bare, sigma=[2.0] * 4)) == clipped(want)
     with caplog.at_level(logging.WARNING):
@@ -234,11 +236,13 @@ def test_options_that_are_not_allowed(name: str, value: Any) -> None:
         VisitClipOptions(**{name: value})
 
 
-def test_what_does_not_fit_or_cannot_be_read() -> None:
+def test_what_does_not_fit_or_cannot_be_read(caplog: pytest.LogCaptureFixture) -> None:
     made = visits(4)
-    little = replace(OPTIONS, assemble=replace(PLAIN, max_memory=1000))
-    with pytest.raises(OptionError, match=r"cell = 512.*max_memory = 1000"):
-        run(made, options=little)
+    little = replace(OPTIONS, assemble=replace(PLAIN, max_memory=2**20, subregion=(7, 1000)))
+    many = visits(15, shape=(80, 80))
+    with caplog.at_level(logging.WARNING):
+        assert same(run(many, options=little), run(many))
+    assert "cell = 512: 15 visits take 1152000 bytes" in caplog.text
 
     class Gone(ExposureRef):
         n_reads = 0

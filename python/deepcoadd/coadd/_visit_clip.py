@@ -17,7 +17,7 @@ from deepcoadd.coadd._assemble import Finisher, assemble
 from deepcoadd.coadd._bright_objects import BrightObject, read_bright_objects
 from deepcoadd.coadd._decisions import ArtifactCoadd, decision_table, input_labels
 from deepcoadd.coadd._prepare import CoaddPlan, Progress, prepare
-from deepcoadd.coadd._visit_clip_find import check_memory, find_in_visits, psf_sigmas
+from deepcoadd.coadd._visit_clip_find import find_in_visits, psf_sigmas, warn_of_memory
 from deepcoadd.coadd._visit_clip_options import VisitClipOptions
 from deepcoadd.errors import OptionError
 from deepcoadd.geometry import Box
@@ -58,7 +58,8 @@ def visit_clip(
     options : VisitClipOptions, optional
         How artifacts are found, and how the inputs are combined.
     sigma : float or sequence of float, optional
-        Width [pixel] of the PSF of all inputs, or of each; from their PSFs when left out.
+        Width [pixel] of the PSF of all inputs, or of each; from their PSFs when left out, and 2
+        with a warning if none has one.
     scalers, bright_objects, wcs, progress
         As in `deepcoadd.coadd.assemble`.
 
@@ -74,9 +75,7 @@ def visit_clip(
     NoWorkError, ShapeError, MaskPlaneError
         As in `deepcoadd.coadd.assemble`.
     OptionError
-        `sigma` is not above 0; a cell of all inputs does not fit into ``max_memory``.
-    PsfGenerationError
-        No input has a PSF that can be evaluated, and there is no `sigma`.
+        `sigma` is not above 0.
     NoDataError
         An input cannot be read any more.
 
@@ -89,7 +88,7 @@ def visit_clip(
     started = time.perf_counter()
     options = VisitClipOptions() if options is None else options
     plan = _planned(inputs, box, weights, options, scalers, wcs, progress)
-    check_memory(plan, options)
+    warn_of_memory(plan, options)
     if isinstance(bright_objects, (str, Path)):
         bright_objects = read_bright_objects(bright_objects)
     Finisher(plan, bright_objects, whole=True)  # refuses now what would fail at the end

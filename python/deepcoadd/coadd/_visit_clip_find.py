@@ -16,13 +16,13 @@ from deepcoadd.coadd._input import CoaddInput
 from deepcoadd.coadd._prepare import CoaddPlan, Progress
 from deepcoadd.coadd._tiles import prefetched
 from deepcoadd.coadd._visit_clip_options import VisitClipOptions
-from deepcoadd.errors import DeepcoaddError, NoDataError, OptionError, PsfGenerationError
+from deepcoadd.errors import DeepcoaddError, NoDataError, OptionError
 from deepcoadd.geometry import Box, Interval
 from deepcoadd.image import MaskedImage
 from deepcoadd.psf import determinant_radius
 from deepcoadd.spans import SpanSet
 
-__all__ = ["RULES", "cells", "check_memory", "find_in_visits", "psf_sigmas"]
+__all__ = ["RULES", "cells", "find_in_visits", "psf_sigmas", "warn_of_memory"]
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +36,12 @@ RULES = {
 
 _BYTES = 12
 """Of a pixel of a visit while a part is worked on: value, variance, state, seeing difference."""
+
+_SETTLED = 2e-5
+"""Share of pixels of visits: if a pass flags or frees fewer, there is no other."""
+
+_USUAL = 2.0
+"""Sigma [pixel] of the PSF of inputs that have none."""
 
 _OPTIONS = (
     "seed",
@@ -78,22 +84,25 @@ def cells(box: Box, options: VisitClipOptions) -> list[tuple[Box, Box]]:
 
 
 def _parts(whole: Interval, size: int) -> Iterator[Interval]:
-    """Parts of an interval; the last one has half to one and a half times the size."""
+    """Equal parts of an interval, of half to one and a half times the size."""
     n = max((whole.size + size // 2) // size, 1)
     for k in range(n):
-        start = whole.start + k * size
-        yield Interval(start, whole.stop if k == n - 1 else start + size)
+        start, stop = (whole.start + whole.size * i // n for i in (k, k + 1))
+        yield Interval(start, stop)
 
 
-def check_memory(plan: CoaddPlan, options: VisitClipOptions) -> None:
-    """Refuse, before anything is read, what does not fit into the budget."""
+def warn_of_memory(plan: CoaddPlan, options: VisitClipOptions) -> None:
+    """Say so where a part of all visits takes more than the budget: its size decides on pixels."""
     largest = max(outer.area for _, outer in cells(plan.box, options))
     needed = _BYTES * largest * len(plan.inputs)
     if needed > plan.options.max_memory:
-        raise OptionError(
-            f"cell = {options.cell}: {len(plan.inputs)} visits need {needed} bytes for a cell, "
-            f"more than max_memory = {plan.options.max_memory}; make one smaller or the other "
-            "larger (results depend on cell, not on max_memory)"
+        _log.warning(
+            "cell = %d: %d visits take %d bytes, more than max_memory = %d; smaller cells take "
+            "less (results depend on cell, not on max_memory)",
+            options.cell,
+            len(plan.inputs),
+            needed,
+            plan.options.max_memory,
         )
 
 
@@ -112,12 +121,11 @@ def psf_sigmas(plan: CoaddPlan, sigma: float | Sequence[float] | None) -> list[f
     ------
     OptionError
         `sigma` is not finite and above 0, or does not have one number for each input.
-    PsfGenerationError
-        No input has a PSF that can be evaluated, and there is no `sigma`.
 
     Notes
     -----
-    An input without a PSF gets the median of the others, with a warning.
+    An input without a PSF gets the median of the others, with a warning; without any PSF all get
+    2 pixels.
     """
     if sigma is not None:
         values = _given(sigma, len(plan.inputs) + len(plan.skipped))
@@ -125,9 +133,12 @@ def psf_sigmas(plan: CoaddPlan, sigma: float | Sequence[float] | None) -> list[f
     found = [_own_sigma(one) for one in plan.inputs]
     known = [value for value in found if math.isfinite(value)]
     if not known:
-        raise PsfGenerationError(
-            "no input has a PSF that can be evaluated: give sigma, the width of the PSF in pixels"
+        _log.warning(
+            "no input has a PSF that can be evaluated: sigma = %g pixels is assumed; give another "
+            "if stars are wider or narrower by more than half of that",
+            _USUAL,
         )
+        return [_USUAL] * len(found)
     if len(known) < len(found):
         usual = float(np.median(known))
         each = zip(plan.inputs, found, strict=True)
@@ -212,7 +223,8 @@ def find_in_visits(
                 numbers.append(k)
         for n in range(options.n_pass):
             report(n)
-            cell.run_pass()
+            if cell.run_pass() <= _SETTLED * outer.area * len(numbers):
+                break
         if options.single:
             cell.find_single()
         found.add(cell, numbers, inner, outer)

@@ -42,7 +42,8 @@ class VisitClipOptions:
     assemble : AssembleOptions
         How the inputs are combined; ``statistic`` must be MEAN.
     n_pass : int
-        Passes over the visits, each with a template of what the one before has left.
+        Passes over the visits, each with a template of what the one before has left; fewer where
+        one changes next to nothing.
     seed : float
         Significance of a pixel that starts sharp light (a cosmic ray, a star trail).
     grow : float
@@ -88,9 +89,9 @@ class VisitClipOptions:
     mesh_most : float
         By how much [noise] the offset may vary over a cell, lest a ghost be taken for sky.
     cell : int
-        Side [pixel] of the parts of the sky that visits are compared in, counted from the first
-        pixel of the coadd; a last part of less than half goes to the one before. Statistics of a
-        visit are those of a part.
+        Side [pixel] of the parts of the sky that visits are compared in, about: the coadd is cut
+        into equal ones. Statistics of a visit are those of a part, and all visits of one are in
+        memory at a time: 12 bytes a pixel of each.
     margin : int
         Pixels around a part that are looked at with it.
 

@@ -108,8 +108,8 @@ impl PyCell {
         Ok(py.detach(|| self.0.add(image, variance, mask, sigma))?)
     }
 
-    /// One pass over the visits.
-    fn run_pass(&mut self, py: Python<'_>) -> PyRes<()> {
+    /// One pass over the visits; returns the number of pixels of visits whose flag changed.
+    fn run_pass(&mut self, py: Python<'_>) -> PyRes<u64> {
         Ok(py.detach(|| self.0.pass())?)
     }
 

@@ -5,10 +5,11 @@ use super::cell::Options;
 use super::flags::{LOBE, SHARP, SMOOTH};
 use super::plane::{Shape, lag_noise, neighbours};
 use super::reference::Residual;
-use super::smooth::tested_mean;
+use super::smooth::{halved, tested_mean};
 use super::tolerance::Sources;
 use crate::error::Result;
 use crate::simd::dispatch;
+use std::f64::consts::PI;
 
 /// Pixels between which the noise of a visit is measured.
 const LAG: usize = 5;
@@ -16,8 +17,14 @@ const LAG: usize = 5;
 const NOISE_LIMITS: (f64, f64) = (0.7, 2.0);
 /// The same of the smoothed significance, against white noise.
 const SMOOTH_LIMITS: (f64, f64) = (0.7, 4.0);
+/// By how much a pixel that is darker than the sky must be more significant than sharp light.
+const DARK_MORE: f32 = 1.0;
 /// Pixels around a lobe in which its peak must be, either way.
 const BESIDE: usize = 3;
+/// Light over the wider scale must be this bright at the scale of the PSF, too, in units of what is
+/// bright there: beside a trail it is not.
+const SUPPORT: f32 = 0.5;
+
 /// What is decided about one visit.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -35,6 +42,8 @@ pub(super) struct Memory {
     pub y: Vec<f32>,
     pub mean: Vec<f32>,
     pub cover: Vec<f32>,
+    /// Significance and share of tested pixels of squares of 2 x 2 pixels, and mean of the former.
+    pub squares: [Vec<f32>; 3],
 }
 
 /// One visit and the tolerances of it.
@@ -57,12 +66,7 @@ pub(super) struct Visit<'a> {
 impl Visit<'_> {
     /// Flags the artifacts.
     pub fn find(&self, memory: &mut Memory, options: &Options) -> Result<Found> {
-        let Memory {
-            residual,
-            mean,
-            cover,
-            ..
-        } = memory;
+        let residual = &mut memory.residual;
         let blank = |p: usize| residual.tested[p] > 0.0 && !self.sources.inside[p];
         let noise = lag_noise(&residual.ratio, self.shape, LAG, blank);
         let noise = if noise.is_finite() {
@@ -81,27 +85,20 @@ impl Visit<'_> {
             deep: Vec::new(),
         };
         self.find_lobes(residual, options, &mut found);
-        for (scale, least) in [
-            (self.sigma, options.amplitude),
-            (options.extended, options.amplitude_extended),
-        ] {
-            let least = least as f32 * noise;
-            tested_mean(
-                (&residual.ratio, &residual.tested),
-                self.shape,
-                (scale, options.winsor as f32),
-                mean,
-                cover,
-            )?;
-            self.find_smooth(residual, mean, (scale, least), options, &mut found.rules);
-        }
+        self.find_smooth(memory, noise, options, &mut found.rules)?;
         Ok(found)
     }
 
-    /// Dark pixels beside sharp light that no other visit shows.
+    /// Dark pixels that no other visit shows: beside sharp light, or darker than any sky.
     fn find_lobes(&self, residual: &Residual, options: &Options, found: &mut Found) {
         let (grow, seed) = (options.grow as f32, options.seed as f32);
         for p in beyond(&residual.ratio, grow, -1.0) {
+            let least = -(seed + DARK_MORE) * self.v[p].sqrt();
+            if !self.sources.inside[p] && self.y[p] < least && residual.ratio[p] < -seed {
+                found.rules[p] |= LOBE;
+                found.deep.push(p as u32);
+                continue;
+            }
             // Of two visits the brighter one is the artifact.
             if self.n_good[p] < 2.5 {
                 continue;
@@ -133,28 +130,94 @@ impl Visit<'_> {
         most
     }
 
-    /// Light that is coherent over `scale` pixels: significant, and at least `least` times the
-    /// noise of a pixel by its variance, for fainter light costs less than leaving it out.
+    /// Light that is coherent over the PSF or over the wider scale: significant, and at least so
+    /// many times the noise of a pixel by its variance, for fainter light costs less than leaving
+    /// it out.
     fn find_smooth(
         &self,
-        residual: &Residual,
-        mean: &[f32],
-        (scale, least): (f64, f32),
+        memory: &mut Memory,
+        noise: f32,
         options: &Options,
         rules: &mut [u8],
-    ) {
-        let tested = &residual.tested;
-        let blank = |p: usize| tested[p] > 0.0 && !self.sources.inside[p] && !mean[p].is_nan();
-        let white = 1.0 / (2.0 * scale * std::f64::consts::PI.sqrt());
-        let noise = lag_noise(mean, self.shape, (4.0 * scale + 0.5) as usize, blank);
-        let noise = if noise.is_finite() {
-            noise.clamp(SMOOTH_LIMITS.0 * white, SMOOTH_LIMITS.1 * white)
-        } else {
-            white
+    ) -> Result<()> {
+        let Memory {
+            residual,
+            mean,
+            cover,
+            squares: [square, share, wide],
+            ..
+        } = memory;
+        let (ratio, tested) = (&residual.ratio[..], &residual.tested[..]);
+        let (shape, nx, most) = (self.shape, self.shape.nx, options.winsor as f32);
+        let blank = |p: usize| tested[p] > 0.0 && !self.sources.inside[p];
+        let least = options.amplitude as f32 * noise;
+
+        tested_mean((ratio, tested), shape, (self.sigma, most), mean, cover)?;
+        let white = 1.0 / (2.0 * self.sigma * PI.sqrt());
+        let known = |p: usize| blank(p) && !mean[p].is_nan();
+        let limit = options.soft * smooth_noise(mean, shape, self.sigma, white, known);
+        let planes = (self.v, &residual.noise[..]);
+        flag_bright((mean, mean), planes, (limit as f32, least, 0.0), rules);
+
+        // Squares of 2 x 2 pixels are fine enough for the wider scale; their own variance is 1/4.
+        let half = halved((ratio, tested), shape, most, (square, share));
+        let scale = 0.5 * (options.extended.powi(2) - 0.25).max(0.25).sqrt();
+        wide.resize(half.area(), 0.0);
+        tested_mean((square, share), half, (scale, f32::INFINITY), wide, cover)?;
+        let white = 1.0 / (4.0 * scale * PI.sqrt());
+        let known = |q: usize| {
+            let p = 2 * (q / half.nx * nx + q % half.nx);
+            share[q] == 1.0 && blank(p) && blank(p + nx + 1) && !wide[q].is_nan()
         };
-        let limit = (options.soft * noise) as f32;
-        flag_bright(mean, (self.v, &residual.noise), (limit, least), rules);
+        let limit = options.soft * smooth_noise(wide, half, scale, white, known);
+        let limits = (
+            limit as f32,
+            options.amplitude_extended as f32 * noise,
+            SUPPORT * least,
+        );
+        let mut line = vec![0.0; nx];
+        for (y, rules) in rules.chunks_mut(nx.max(1)).enumerate() {
+            doubled(&wide[y / 2 * half.nx..(y / 2 + 1) * half.nx], &mut line);
+            let row = y * nx..(y + 1) * nx;
+            let planes = (&self.v[row.clone()], &residual.noise[row.clone()]);
+            flag_bright((&line, &mean[row]), planes, limits, rules);
+        }
+        Ok(())
     }
+}
+
+/// Noise of a smoothed significance, measured where it is `known`; about `white` without
+/// correlations.
+fn smooth_noise(
+    mean: &[f32],
+    shape: Shape,
+    scale: f64,
+    white: f64,
+    known: impl Fn(usize) -> bool,
+) -> f64 {
+    let noise = lag_noise(mean, shape, (4.0 * scale + 0.5) as usize, known);
+    if noise.is_finite() {
+        noise.clamp(SMOOTH_LIMITS.0 * white, SMOOTH_LIMITS.1 * white)
+    } else {
+        white
+    }
+}
+
+#[inline(always)]
+fn doubled_body(values: &[f32], line: &mut [f32]) {
+    let (pairs, rest) = line.as_chunks_mut::<2>();
+    let values = &values[..pairs.len() + rest.len()];
+    for i in 0..pairs.len() {
+        pairs[i] = [values[i], values[i]];
+    }
+    if let (Some(last), Some(&value)) = (rest.first_mut(), values.last()) {
+        *last = value;
+    }
+}
+
+dispatch! {
+    /// Each value twice; the last one once if the line is odd.
+    fn doubled(values: &[f32], line: &mut [f32]) = doubled_body;
 }
 
 #[inline(always)]
@@ -174,16 +237,17 @@ dispatch! {
 #[inline(always)]
 #[allow(clippy::needless_bitwise_bool)] // branches keep loops from being vectorised
 fn flag_bright_body(
-    mean: &[f32],
+    (mean, support): (&[f32], &[f32]),
     (v, noise): (&[f32], &[f32]),
-    (limit, least): (f32, f32),
+    (limit, least, least_support): (f32, f32, f32),
     rules: &mut [u8],
 ) {
     let n = rules.len();
-    let (mean, v, noise) = (&mean[..n], &v[..n], &noise[..n]);
+    let (mean, support, v, noise) = (&mean[..n], &support[..n], &v[..n], &noise[..n]);
     for p in 0..n {
         // Noise is infinite where nothing is tested.
-        let bright = mean[p] > least * v[p].sqrt() / noise[p];
+        let unit = v[p].sqrt() / noise[p];
+        let bright = (mean[p] > least * unit) & (support[p] > least_support * unit);
         let found = bright & (mean[p] > limit) & (noise[p] < f32::INFINITY);
         rules[p] |= if found { SMOOTH } else { 0 };
     }
@@ -191,9 +255,9 @@ fn flag_bright_body(
 
 dispatch! {
     fn flag_bright(
-        mean: &[f32],
+        means: (&[f32], &[f32]),
         planes: (&[f32], &[f32]),
-        limits: (f32, f32),
+        limits: (f32, f32, f32),
         rules: &mut [u8],
     ) = flag_bright_body;
 }
@@ -330,6 +394,17 @@ mod tests {
             &no_sources(),
             &[],
         );
+        assert_eq!((places(&found, LOBE), found.deep), (vec![712], vec![712]));
+    }
+
+    #[test]
+    fn light_is_not_negative() {
+        let mut y = vec![0.0; SHAPE.area()];
+        (y[712], y[900], y[1500]) = (-6.0, -6.0, -4.9);
+        let mut sources = no_sources();
+        (sources.list, sources.inside[900]) = (vec![900], true);
+        let light = [(712, -6.0), (900, -6.0), (1500, -4.9)];
+        let found = find(residual(&light), &y, &sources, &[0.0]);
         assert_eq!((places(&found, LOBE), found.deep), (vec![712], vec![712]));
     }
 

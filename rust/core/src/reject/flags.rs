@@ -11,6 +11,8 @@ pub const SMOOTH: u8 = 4;
 pub const LOBE: u8 = 8;
 /// Light that no other visit could tell of.
 pub const SINGLE: u8 = 16;
+/// The pixel was flagged in the pass before.
+pub(super) const BEFORE: u8 = 32;
 /// Every reason to leave a pixel out.
 pub const ALL_RULES: u8 = SHARP | SMOOTH | LOBE | SINGLE;
 

@@ -18,6 +18,7 @@ mod sky;
 mod smooth;
 mod stack;
 mod tolerance;
+mod wings;
 
 pub use cell::{Cell, Options};
 pub use decide::{Judged, components_by_rule};

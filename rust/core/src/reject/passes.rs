@@ -5,15 +5,18 @@
 use super::cell::{Cell, Epoch};
 use super::compare::{Found, Memory, Visit};
 use super::flags::{good, kept};
-use super::plane::{Shape, dilate, median, neighbours};
+use super::plane::{Shape, dilate, median, neighbours, stride};
 use super::reference::{Pixels, against_mean, against_median, odd_pixels};
 use super::seeing::{Sample, Terms, bound_shares, described, fit, terms};
 use super::sky::surface;
 use super::smooth::{Outside, gauss};
 use super::stack::{Layer, Places, Stack, stack};
 use super::tolerance::{Scene, Sources, indices, median_variance};
+use super::wings::{Low, Wing};
 use crate::error::Result;
 use crate::par;
+use crate::stats::quantile;
+use std::f64::consts::FRAC_PI_2;
 
 /// Steps by which sources are widened.
 const GROWTH: usize = 3;
@@ -25,8 +28,31 @@ const PEAK: f32 = 1.5;
 const FIT_SIGNIFICANCE: f32 = 2.0;
 /// and the noise of a visit by this.
 const FIT_BRIGHTNESS: f32 = 0.3;
+/// A tenth of normal deviates lies below minus this.
+const TENTH: f64 = 1.2816;
 /// One of the ranks of a stack, and by how much it lies below the mean, in noise of one visit.
 type LowRank = fn(u32) -> (usize, f32);
+
+/// Sky level that all visits share: by the tenth part of the pixels with the least light, which
+/// even a crowded field has, and what noise does to these.
+fn common_level(stacked: &Stack) -> f32 {
+    let (mut values, mut noises) = (Vec::new(), Vec::new());
+    for p in (0..stacked.n.len()).step_by(stride(stacked.n.len())) {
+        let n = f64::from(stacked.n[p]);
+        if n > 0.0 {
+            let loss = if n > 2.0 { FRAC_PI_2 } else { 1.0 };
+            values.push(f64::from(stacked.median(p)));
+            noises.push((loss * stacked.noise[p]).sqrt() / n);
+        }
+    }
+    if values.is_empty() {
+        return 0.0;
+    }
+    (quantile(&mut values, 0.1) + TENTH * median(&mut noises)) as f32
+}
+
+/// What is the same for all visits: scene, sources, mean seeing difference, wings.
+type Common<'a> = (&'a Scene<'a>, &'a Sources, &'a [f32], &'a [Wing]);
 
 /// The lower median of n visits: light that less than half of them see does not lift it.
 fn lower_median(n: u32) -> (usize, f32) {
@@ -47,10 +73,11 @@ fn unlit_rank(n: u32) -> (usize, f32) {
 }
 
 impl Cell {
-    /// One pass: sources and seeing differences from what is left, then new flags.
-    pub fn pass(&mut self) -> Result<()> {
+    /// One pass: sources and seeing differences from what is left, then new flags. Returns the
+    /// number of pixels of visits whose flag is another than before.
+    pub fn pass(&mut self) -> Result<u64> {
         if self.epochs.is_empty() || self.shape.area() == 0 {
-            return Ok(());
+            return Ok(0);
         }
         if self.passes == 0 {
             self.prepare();
@@ -68,20 +95,21 @@ impl Cell {
         let before = std::mem::take(&mut self.list);
         let list = indices(&inside);
         self.list.clone_from(&list);
-        self.fit_seeing(&template, &core, &stacked.weight)?;
+        let near = self.near_holes(&low);
+        self.fit_seeing(&template, (&core, &near), &stacked.weight)?;
         let mut template = template;
         if first {
             // Again, from a template of one seeing.
             self.restack(&mut stacked, &list, true);
             template = (0..template.len()).map(|p| stacked.median(p)).collect();
             low = self.low(&stacked, lower_median);
-            self.fit_seeing(&template, &core, &stacked.weight)?;
+            self.fit_seeing(&template, (&core, &near), &stacked.weight)?;
         }
         self.restore(&mut stacked, &before, &inside, first);
         self.restack(&mut stacked, &list, first);
-        self.judge(&stacked, &template, &low, inside, first)?;
+        let changed = self.judge(&stacked, &template, (&low, &near), inside, first)?;
         self.passes += 1;
-        Ok(())
+        Ok(changed)
     }
 
     /// Weights, noise, widths; takes the sky offsets out.
@@ -101,6 +129,7 @@ impl Cell {
         let stacked = self.stack_all(true);
         let shape = self.shape;
         let (mesh, most) = (self.options.mesh, self.options.mesh_most);
+        let level = common_level(&stacked);
         par::map(self.epochs.iter_mut().collect(), |epoch: &mut Epoch| {
             let differences: Vec<f32> = epoch
                 .y
@@ -112,7 +141,7 @@ impl Cell {
             let most = most / epoch.weight.sqrt();
             let sky = surface(&differences, usable, shape, mesh, most);
             for ((y, &state), sky) in epoch.y.iter_mut().zip(&epoch.state).zip(sky) {
-                *y -= if good(state) { sky } else { 0.0 };
+                *y -= if good(state) { sky + level } else { 0.0 };
             }
         });
     }
@@ -220,6 +249,22 @@ impl Cell {
         low
     }
 
+    /// What the lower median tells of wings.
+    fn low_sky<'a>(&'a self, low: &'a [f32]) -> Low<'a> {
+        Low {
+            shape: self.shape,
+            values: low,
+            n_good: &self.n_good,
+            noise: self.noise,
+        }
+    }
+
+    /// Pixels near bright stars whose middle is missing.
+    fn near_holes(&self, low: &[f32]) -> Vec<bool> {
+        let bright = self.options.bright;
+        self.low_sky(low).near_holes(bright, &self.epochs)
+    }
+
     /// Pixels where the smoothed sky is significant.
     fn core(&self, low: &[f32], stacked: &Stack) -> Result<Vec<bool>> {
         let smooth = gauss(low, self.shape, self.sigma, Outside::Nearest)?;
@@ -233,7 +278,13 @@ impl Cell {
     }
 
     /// Fits the seeing difference of each visit, and keeps it at the sources.
-    fn fit_seeing(&mut self, template: &[f32], core: &[bool], weight: &[f64]) -> Result<()> {
+    /// A template with a hole is no measure of it: nothing is known `near` one.
+    fn fit_seeing(
+        &mut self,
+        template: &[f32],
+        (core, near): (&[bool], &[bool]),
+        weight: &[f64],
+    ) -> Result<()> {
         let list = &self.list;
         let shapes: Vec<Terms> = terms(template, self.shape, list)?;
         let least = FIT_BRIGHTNESS * self.noise;
@@ -241,7 +292,7 @@ impl Cell {
             .filter(|&k| {
                 let p = list[k] as usize;
                 let noise = (1.0 / weight[p]).sqrt() as f32;
-                core[p] && template[p] > least && template[p] > FIT_SIGNIFICANCE * noise
+                core[p] && !near[p] && template[p] > least && template[p] > FIT_SIGNIFICANCE * noise
             })
             .collect();
         par::map(self.epochs.iter_mut().collect(), |epoch: &mut Epoch| {
@@ -260,10 +311,14 @@ impl Cell {
                 })
                 .collect();
             let found = fit(&samples);
-            epoch.shift = shapes
-                .iter()
-                .map(|terms| described(&found, terms))
-                .collect();
+            let shift = |(terms, &p): (&Terms, &u32)| {
+                if near[p as usize] {
+                    0.0
+                } else {
+                    described(&found, terms)
+                }
+            };
+            epoch.shift = shapes.iter().zip(list).map(shift).collect();
         });
         Ok(())
     }
@@ -283,15 +338,15 @@ impl Cell {
         sums.into_iter().map(|sum| mean(sum) as f32).collect()
     }
 
-    /// New flags of all visits.
+    /// New flags of all visits; returns how many changed.
     fn judge(
         &mut self,
         stacked: &Stack,
         template: &[f32],
-        low: &[f32],
+        (low, near): (&[f32], &[bool]),
         inside: Vec<bool>,
         first: bool,
-    ) -> Result<()> {
+    ) -> Result<u64> {
         let scene = Scene {
             shape: self.shape,
             template,
@@ -301,6 +356,7 @@ impl Cell {
             rim: &self.rim,
             n_good: &self.n_good,
             n_visits: self.epochs.len(),
+            near_holes: near,
         };
         let mut sources = Sources::new(inside, &scene, &self.options)?;
         sources.measure_ranges(&scene, &self.layers(), &self.options);
@@ -309,19 +365,21 @@ impl Cell {
         } else {
             odd_pixels(stacked, self.options.odd)
         };
+        let wings = self
+            .low_sky(low)
+            .wings(&self.list, (near, &self.rim), &self.epochs);
         let mean = self.mean_shift();
         let found: Result<Vec<Found>> = par::map(self.epochs.iter().collect(), |epoch: &Epoch| {
             self.compare(
                 epoch,
                 stacked,
-                (&scene, &sources, &mean),
+                (&scene, &sources, &mean, &wings),
                 if first { None } else { Some(&odd) },
             )
         })
         .into_iter()
         .collect();
-        self.settle(stacked, found?);
-        Ok(())
+        Ok(self.settle(stacked, found?))
     }
 
     /// New flags of one visit. Without `odd` it is compared with the median of the others.
@@ -329,7 +387,7 @@ impl Cell {
         &self,
         epoch: &Epoch,
         stacked: &Stack,
-        (scene, sources, mean): (&Scene, &Sources, &[f32]),
+        (scene, sources, mean, wings): Common,
         odd: Option<&Vec<u32>>,
     ) -> Result<Found> {
         let mut memory = self
@@ -354,7 +412,7 @@ impl Cell {
             None => against_median(&pixels, stacked, &mut memory.residual),
             Some(odd) => against_mean(&pixels, stacked, odd, &mut memory.residual),
         }
-        let tolerance = self.tolerance(epoch, memory, (scene, sources, mean));
+        let tolerance = self.tolerance(epoch, memory, (scene, sources, mean, wings));
         let visit = Visit {
             shape: self.shape,
             sources,
@@ -378,7 +436,7 @@ impl Cell {
         &self,
         epoch: &Epoch,
         memory: &mut Memory,
-        (scene, sources, mean): (&Scene, &Sources, &[f32]),
+        (scene, sources, mean, wings): Common,
     ) -> Vec<f32> {
         let options = &self.options;
         let residual = &memory.residual;
@@ -395,6 +453,10 @@ impl Cell {
             let spread = (sources.range[k] - 3.0 * noise).max(0.0);
             share * sources.change[k] + by_seeing * seeing[k] + by_spread * spread + sources.rim[k]
         };
-        (0..sources.list.len()).map(at).collect()
+        let mut tolerance: Vec<f32> = (0..sources.list.len()).map(at).collect();
+        for wing in wings {
+            tolerance[wing.place] += by_seeing * wing.tolerance(epoch.sigma);
+        }
+        tolerance
     }
 }

@@ -3,19 +3,26 @@
 
 use super::cell::Cell;
 use super::compare::Found;
-use super::flags::{ALL_RULES, GOOD, LOBE, good, kept};
+use super::flags::{ALL_RULES, BEFORE, GOOD, LOBE, good, kept};
 use super::stack::Stack;
+use crate::simd::dispatch;
 
 impl Cell {
-    /// Writes the new flags, after what the visits say of each other.
-    pub(super) fn settle(&mut self, stacked: &Stack, found: Vec<Found>) {
+    /// Writes the new flags, after what the visits say of each other; returns the number of pixels
+    /// that are flagged and were not, or the other way.
+    pub(super) fn settle(&mut self, stacked: &Stack, found: Vec<Found>) -> u64 {
         let mut deep: Vec<u32> = found.iter().flat_map(|f| &f.deep).copied().collect();
         deep.sort_unstable();
         deep.dedup();
         let limit = self.options.seed as f32 * std::f32::consts::SQRT_2;
         for (epoch, found) in self.epochs.iter_mut().zip(&found) {
             for (state, &rules) in epoch.state.iter_mut().zip(&found.rules) {
-                *state = if good(*state) { GOOD | rules } else { 0 };
+                let before = if *state & ALL_RULES != 0 { BEFORE } else { 0 };
+                *state = if good(*state) {
+                    GOOD | before | rules
+                } else {
+                    0
+                };
             }
         }
         // Beside a deep lobe the others are tested again without it.
@@ -31,6 +38,10 @@ impl Cell {
             }
         }
         self.free_one(stacked);
+        self.epochs
+            .iter()
+            .map(|epoch| n_changed(&epoch.state))
+            .sum()
     }
 
     /// Value of a pixel of a visit without its seeing difference.
@@ -67,4 +78,18 @@ impl Cell {
             }
         }
     }
+}
+
+#[inline(always)]
+fn n_changed_body(state: &[u8]) -> u64 {
+    let mut count = 0;
+    for &state in state {
+        count += u64::from((state & ALL_RULES != 0) != (state & BEFORE != 0));
+    }
+    count
+}
+
+dispatch! {
+    /// Number of pixels whose flag is another than before.
+    fn n_changed(state: &[u8]) -> u64 = n_changed_body;
 }

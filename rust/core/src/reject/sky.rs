@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Sky offset of a visit: medians of square cells, smoothed, held near their middle.
+//! Sky offset of a visit: medians of square cells, smoothed, held near a plane.
 
 use super::plane::{Shape, median};
+use crate::linalg::solve_square;
 
 /// A mesh cell needs this share of its pixels.
 const LEAST: f64 = 0.1;
+/// Cells that a plane needs, and rounds of its fit.
+const FEWEST: usize = 12;
+const ROUNDS: usize = 20;
+/// By how much a plane may rise from the middle to a corner, in units of what the offset may vary
+/// beyond it.
+const STEEPEST: f64 = 4.0;
 
 /// Edges of about equal parts of about `size` pixels.
 fn edges(length: usize, size: usize) -> Vec<usize> {
@@ -13,8 +20,8 @@ fn edges(length: usize, size: usize) -> Vec<usize> {
 }
 
 /// Smooth surface of `values` where `usable`, at every pixel: medians of cells of `size` pixels, of
-/// 5 x 5 cells, linear between the centres. It stays within `most` of the median over the cells, so
-/// that light of some extent is not taken for sky.
+/// 5 x 5 cells, linear between the centres. It stays within `most` of a plane that half of the
+/// cells lie near, so that light of some extent is not taken for sky.
 pub(super) fn surface(
     values: &[f32],
     usable: impl Fn(usize) -> bool,
@@ -39,8 +46,59 @@ pub(super) fn surface(
             }
         }
     }
-    let smooth = smoothed(&levels, gy, gx, most);
+    let (cy, cx) = (centers(&ey, shape.ny), centers(&ex, shape.nx));
+    let tilt = tilt(&levels, (&cy, &cx), most);
+    let rise = |k: usize| tilt.0 * cy[k / gx] + tilt.1 * cx[k % gx];
+    for (k, level) in levels.iter_mut().enumerate() {
+        *level -= rise(k);
+    }
+    let mut smooth = smoothed(&levels, gy, gx, most);
+    for (k, level) in smooth.iter_mut().enumerate() {
+        *level += rise(k);
+    }
     rendered(&smooth, &ey, &ex, shape)
+}
+
+/// Middles of the parts, from -1 to 1.
+fn centers(edges: &[usize], length: usize) -> Vec<f64> {
+    let middle = |w: &[usize]| (w[0] + w[1]) as f64 / length.max(1) as f64 - 1.0;
+    edges.windows(2).map(middle).collect()
+}
+
+/// Slopes along y and x of the plane with the least sum of absolute differences from the known
+/// levels: that of half of the cells, whatever light is on the others.
+fn tilt(levels: &[f64], (cy, cx): (&[f64], &[f64]), most: f64) -> (f64, f64) {
+    let known: Vec<([f64; 3], f64)> = levels
+        .iter()
+        .enumerate()
+        .filter(|(_, level)| level.is_finite())
+        .map(|(k, &level)| ([1.0, cy[k / cx.len()], cx[k % cx.len()]], level))
+        .collect();
+    if known.len() < FEWEST {
+        return (0.0, 0.0);
+    }
+    let mut values: Vec<f64> = known.iter().map(|&(_, level)| level).collect();
+    let mut plane = [median(&mut values), 0.0, 0.0];
+    for _ in 0..ROUNDS {
+        let (mut matrix, mut right) = ([0.0; 9], [0.0; 3]);
+        for (terms, level) in &known {
+            let said: f64 = terms.iter().zip(&plane).map(|(t, c)| t * c).sum();
+            let weight = 1.0 / (level - said).abs().max(0.01 * most);
+            for i in 0..3 {
+                right[i] += weight * terms[i] * level;
+                for j in 0..3 {
+                    matrix[3 * i + j] += weight * terms[i] * terms[j];
+                }
+            }
+        }
+        if solve_square(&matrix, &mut right, 3).is_err() {
+            return (0.0, 0.0);
+        }
+        plane = right;
+    }
+    let rise = plane[1].abs() + plane[2].abs();
+    let share = (STEEPEST * most / rise.max(1e-300)).min(1.0);
+    (share * plane[1], share * plane[2])
 }
 
 /// Median of the 5 x 5 levels around each, held within `most` of the median of these.
@@ -126,6 +184,26 @@ mod tests {
             values[y * 384..y * 384 + 160].fill(30.0);
         }
         assert!(follow(&values).iter().all(|&x| x < 10.5));
+    }
+
+    #[test]
+    fn a_plane_is_that_of_most_cells() {
+        let shape = Shape { ny: 384, nx: 384 };
+        let sky = |p: usize| 5.0 + 0.002 * (p % 384) as f32 - 0.001 * (p / 384) as f32;
+        let ghost = |p: usize| p / 384 < 150 && p % 384 < 150;
+        let values: Vec<f32> = (0..shape.area())
+            .map(|p| sky(p) + if ghost(p) { 1.5 } else { 0.0 })
+            .collect();
+        let found = surface(&values, |_| true, shape, 64, 0.3);
+        for (p, found) in found.iter().enumerate() {
+            let most = if ghost(p) { 0.32 } else { 0.15 };
+            let inner = (32..352).contains(&(p / 384)) && (32..352).contains(&(p % 384));
+            assert!(
+                !inner || (found - sky(p)).abs() < most,
+                "{p} {found} {}",
+                sky(p)
+            );
+        }
     }
 
     #[test]

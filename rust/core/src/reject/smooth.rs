@@ -84,16 +84,16 @@ dispatch! {
 }
 
 #[inline(always)]
-fn count_zeros_body(line: &[f32]) -> u32 {
+fn count_lacking_body(line: &[f32]) -> u32 {
     let mut count = 0;
     for &value in line {
-        count += u32::from(value == 0.0);
+        count += u32::from(value < 1.0);
     }
     count
 }
 
 dispatch! {
-    fn count_zeros(line: &[f32]) -> u32 = count_zeros_body;
+    fn count_lacking(line: &[f32]) -> u32 = count_lacking_body;
 }
 
 #[inline(always)]
@@ -190,12 +190,12 @@ impl Tile {
         }
     }
 
-    /// Whether any pixel within the kernel of a tile is 0.
+    /// Whether any pixel within the kernel of a tile is below 1.
     fn lacks(&self, (y, x): (usize, usize), size: (usize, usize), plane: &[f32]) -> bool {
         let (r, Shape { ny, nx }) = (self.radius(), self.shape);
         let columns = x.saturating_sub(r)..(x + size.1 + r).min(nx);
         let mut rows = y.saturating_sub(r)..(y + size.0 + r).min(ny);
-        rows.any(|v| count_zeros(&plane[v * nx..(v + 1) * nx][columns.clone()]) > 0)
+        rows.any(|v| count_lacking(&plane[v * nx..(v + 1) * nx][columns.clone()]) > 0)
     }
 }
 
@@ -231,9 +231,81 @@ fn inside_weights(length: usize, taps: &[f32]) -> Vec<f32> {
     (0..length).map(at).collect()
 }
 
-/// Gaussian mean of the tested pixels (1, others 0) of a plane that is 0 at others, each held to
-/// `most` either way; NaN where less than 0.3 of the weights are on tested pixels. `out` and
-/// `cover`, which is memory, have the length of the plane.
+#[inline(always)]
+fn halve_body(
+    [above, below]: [&[f32]; 2],
+    [above_ok, below_ok]: [&[f32]; 2],
+    most: f32,
+    (square, share): (&mut [f32], &mut [f32]),
+) {
+    let n = above.len() / 2;
+    let (above, below) = (&above[..2 * n], &below[..2 * n]);
+    let (above_ok, below_ok) = (&above_ok[..2 * n], &below_ok[..2 * n]);
+    let (square, share) = (&mut square[..n], &mut share[..n]);
+    for i in 0..n {
+        let mut sum = 0.0;
+        for x in [
+            above[2 * i],
+            above[2 * i + 1],
+            below[2 * i],
+            below[2 * i + 1],
+        ] {
+            let low = if x < -most { -most } else { x };
+            sum += if low > most { most } else { low };
+        }
+        square[i] = 0.25 * sum;
+        let first = above_ok[2 * i] + above_ok[2 * i + 1];
+        share[i] = 0.25 * (first + (below_ok[2 * i] + below_ok[2 * i + 1]));
+    }
+}
+
+dispatch! {
+    fn halve(rows: [&[f32]; 2], tested: [&[f32]; 2], most: f32, out: (&mut [f32], &mut [f32]))
+    = halve_body;
+}
+
+/// Quarter of the sums of squares of 2 x 2 pixels, of a plane that is 0 where it is not tested,
+/// each pixel held to `most` either way, and of the tested pixels; what lies outside is not tested.
+/// Returns the shape of the two new planes.
+pub(super) fn halved(
+    (plane, tested): (&[f32], &[f32]),
+    shape: Shape,
+    most: f32,
+    (square, share): (&mut Vec<f32>, &mut Vec<f32>),
+) -> Shape {
+    let Shape { ny, nx } = shape;
+    let half = Shape {
+        ny: ny.div_ceil(2),
+        nx: nx.div_ceil(2),
+    };
+    square.resize(half.area(), 0.0);
+    share.resize(half.area(), 0.0);
+    // One column more than there may be, and a row for the one after the last.
+    let nothing = vec![0.0; 2 * half.nx];
+    let mut lines = [const { Vec::new() }; 4];
+    for y in 0..half.ny {
+        for (line, (source, row)) in lines.iter_mut().zip([
+            (plane, 2 * y),
+            (plane, 2 * y + 1),
+            (tested, 2 * y),
+            (tested, 2 * y + 1),
+        ]) {
+            line.clone_from(&nothing);
+            if row < ny {
+                line[..nx].copy_from_slice(&source[row * nx..(row + 1) * nx]);
+            }
+        }
+        let [a, b, c, d] = &lines;
+        let here = y * half.nx..(y + 1) * half.nx;
+        let out = (&mut square[here.clone()], &mut share[here]);
+        halve([a, b], [c, d], most, out);
+    }
+    half
+}
+
+/// Gaussian mean of the tested pixels (1, others 0, or the share of them) of a plane that is 0 at
+/// others, each held to `most` either way; NaN where less than 0.3 of the weights are on tested pixels. `out` and
+/// `cover`, which is memory, have the length of the plane at least.
 pub(super) fn tested_mean(
     (plane, tested): (&[f32], &[f32]),
     shape: Shape,
@@ -344,6 +416,24 @@ mod tests {
             };
             assert!((f64::from(*got) - want).abs() < 1e-5 || got.is_nan() && want.is_nan());
         }
+    }
+
+    #[test]
+    fn squares_of_two_by_two_pixels() {
+        let (plane, tested) = (
+            [1.0, 9.0, -3.0, 0.5, 0.0, 2.0],
+            [1.0, 1.0, 1.0, 1.0, 0.0, 1.0],
+        );
+        let shape = Shape { ny: 2, nx: 3 };
+        let (mut square, mut share) = (Vec::new(), vec![5.0; 9]);
+        let half = halved((&plane, &tested), shape, 2.0, (&mut square, &mut share));
+        assert_eq!(half, Shape { ny: 1, nx: 2 });
+        assert_eq!(square, [0.25 * 3.5, 0.0]);
+        assert_eq!(share[..2], [0.75, 0.5]);
+        let tall = Shape { ny: 3, nx: 2 };
+        let half = halved((&plane, &tested), tall, 2.0, (&mut square, &mut share));
+        assert_eq!(half, Shape { ny: 2, nx: 1 });
+        assert_eq!(square[..2], [0.25 * 1.5, 0.5]);
     }
 
     #[test]

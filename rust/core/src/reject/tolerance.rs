@@ -62,6 +62,8 @@ pub(super) struct Scene<'a> {
     pub n_good: &'a [f32],
     /// Number of visits.
     pub n_visits: usize,
+    /// Pixels whose seeing is not known.
+    pub near_holes: &'a [bool],
 }
 
 impl Sources {
@@ -162,7 +164,7 @@ impl Sources {
         let mut shares = Vec::new();
         for (&p, &change) in self.list.iter().zip(&self.change) {
             let p = p as usize;
-            if change > least && noise[p].is_finite() {
+            if change > least && noise[p].is_finite() && !scene.near_holes[p] {
                 let over = (residual[p].abs() - 2.0 * noise[p]).max(0.0);
                 shares.push(f64::from(over / change));
             }
