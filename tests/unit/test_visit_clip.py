@@ -299,7 +299,10 @@ def test_a_star_in_changing_seeing_is_left_alone() -> None:
 def test_progress_tells_of_every_pass() -> None:
     seen: list[tuple[int, int, str]] = []
     run(visits(3), progress=lambda *now: seen.append(now))
-    assert [now[:2] for now in seen if now[2] == "comparing visits"] == [(k, 4) for k in range(4)]
+    passes = [now[:2] for now in seen if now[2] == "comparing visits"]
+    # Noise alone: the third pass, or the second, flags and frees nothing.
+    assert 2 <= len(passes) < 4
+    assert passes == [(k, 4) for k in range(len(passes))]
 
     def stop(done: int, total: int, label: str) -> None:
         if (done, label) == (2, "comparing visits"):

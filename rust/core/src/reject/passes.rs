@@ -309,6 +309,7 @@ impl Cell {
                         flux: template[p],
                     }
                 })
+                .filter(Sample::is_likely)
                 .collect();
             let found = fit(&samples);
             let shift = |(terms, &p): (&Terms, &u32)| {

@@ -19,6 +19,9 @@ pub(super) type Terms = [f32; TERMS];
 
 /// Pixels that a fit needs.
 const FEWEST: usize = 30;
+/// Largest difference of a source, in units of its brightness, and of noise beyond that.
+const MOST: f32 = 3.0;
+const SCATTER: f32 = 5.0;
 /// Rounds of reweighting.
 const ROUNDS: usize = 4;
 /// What the shapes cannot describe, as a share of the flux.
@@ -64,6 +67,14 @@ pub(super) struct Sample {
     pub variance: f32,
     /// Template.
     pub flux: f32,
+}
+
+impl Sample {
+    /// Whether a source can differ by as much: an artifact on faint sources would decide a fit that
+    /// no bright one holds.
+    pub fn is_likely(&self) -> bool {
+        self.difference.abs() < MOST * self.flux + SCATTER * self.variance.sqrt()
+    }
 }
 
 /// Sums of the normal equations, each in lanes.
@@ -260,6 +271,18 @@ mod tests {
             ..NOTHING
         }; 40];
         assert!(fit(&blank).iter().all(|c| c.abs() < 1e-9));
+    }
+
+    #[test]
+    fn a_trail_on_faint_sources_is_not_likely() {
+        let sample = |difference: f32, flux| Sample {
+            difference,
+            variance: 1.0,
+            flux,
+            ..NOTHING
+        };
+        assert!(sample(250.0, 100.0).is_likely() && sample(-90.0, 100.0).is_likely());
+        assert!(!sample(50.0, 1.0).is_likely() && sample(6.0, 1.0).is_likely());
     }
 
     #[test]

@@ -20,7 +20,7 @@ fn edges(length: usize, size: usize) -> Vec<usize> {
 }
 
 /// Smooth surface of `values` where `usable`, at every pixel: medians of cells of `size` pixels, of
-/// 5 x 5 cells, linear between the centres. It stays within `most` of a plane that half of the
+/// 5 x 5 cells, linear between the centres. It stays within `most` of a plane that most
 /// cells lie near, so that light of some extent is not taken for sky.
 pub(super) fn surface(
     values: &[f32],
@@ -65,8 +65,8 @@ fn centers(edges: &[usize], length: usize) -> Vec<f64> {
     edges.windows(2).map(middle).collect()
 }
 
-/// Slopes along y and x of the plane with the least sum of absolute differences from the known
-/// levels: that of half of the cells, whatever light is on the others.
+/// Slopes along y and x of a plane through the known levels; those that are off by more than `most`
+/// hardly count, whatever light is on them.
 fn tilt(levels: &[f64], (cy, cx): (&[f64], &[f64]), most: f64) -> (f64, f64) {
     let known: Vec<([f64; 3], f64)> = levels
         .iter()
@@ -83,7 +83,8 @@ fn tilt(levels: &[f64], (cy, cx): (&[f64], &[f64]), most: f64) -> (f64, f64) {
         let (mut matrix, mut right) = ([0.0; 9], [0.0; 3]);
         for (terms, level) in &known {
             let said: f64 = terms.iter().zip(&plane).map(|(t, c)| t * c).sum();
-            let weight = 1.0 / (level - said).abs().max(0.01 * most);
+            let far = (level - said) / most.max(f64::MIN_POSITIVE);
+            let weight = (1.0 + far * far).powi(-2);
             for i in 0..3 {
                 right[i] += weight * terms[i] * level;
                 for j in 0..3 {
