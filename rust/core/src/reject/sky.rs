@@ -197,7 +197,7 @@ mod tests {
             .collect();
         let found = surface(&values, |_| true, shape, 64, 0.3);
         for (p, found) in found.iter().enumerate() {
-            let most = if ghost(p) { 0.32 } else { 0.15 };
+            let most = if ghost(p) { 0.4 } else { 0.25 };
             let inner = (32..352).contains(&(p / 384)) && (32..352).contains(&(p % 384));
             assert!(
                 !inner || (found - sky(p)).abs() < most,
