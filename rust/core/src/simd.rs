@@ -148,6 +148,76 @@ fn compact_v4(values: &[f32], notes: &[u8], out: &mut [f32]) -> usize {
     n
 }
 
+/// Intervals `start < x <= end`, and whether their values are wanted (all bits) or not (0).
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Windows {
+    pub starts: [f32; 3],
+    pub ends: [f32; 3],
+    pub wanted: [u32; 3],
+}
+
+/// Counts the values up to each start and up to each end, and moves those in a wanted window to the
+/// front of `out`, which is as long as `values`, in their order. Returns both counts and the number
+/// moved; None where the processor has no instruction for it. The length is a multiple of 16.
+pub(crate) fn windowed(
+    values: &[f32],
+    windows: &Windows,
+    out: &mut [f32],
+) -> Option<([[u32; 3]; 2], usize)> {
+    #[cfg(target_arch = "x86_64")]
+    if level() == Level::V4 && values.len().is_multiple_of(16) && out.len() >= values.len() {
+        // SAFETY: `level` never exceeds what the processor was found to have.
+        #[allow(unsafe_code)]
+        return Some(unsafe { windowed_v4(values, windows, out) });
+    }
+    let _ = (values, windows, out);
+    None
+}
+
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+#[allow(clippy::needless_range_loop)] // as in every body that is compiled for one level
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn windowed_v4(values: &[f32], windows: &Windows, out: &mut [f32]) -> ([[u32; 3]; 2], usize) {
+    use std::arch::x86_64::{
+        _CMP_LE_OQ, _mm512_cmp_ps_mask, _mm512_loadu_ps, _mm512_mask_add_epi32,
+        _mm512_maskz_compress_ps, _mm512_reduce_add_epi32, _mm512_set1_epi32, _mm512_set1_ps,
+        _mm512_setzero_si512, _mm512_storeu_ps,
+    };
+    // No closures here: they may be compiled for the baseline.
+    let [a, b, c] = windows.starts;
+    let starts = [_mm512_set1_ps(a), _mm512_set1_ps(b), _mm512_set1_ps(c)];
+    let [a, b, c] = windows.ends;
+    let ends = [_mm512_set1_ps(a), _mm512_set1_ps(b), _mm512_set1_ps(c)];
+    let one = _mm512_set1_epi32(1);
+    let mut counts = [[_mm512_setzero_si512(); 3]; 2];
+    let mut n = 0;
+    let (values, _) = values.as_chunks::<16>();
+    for values in values {
+        // SAFETY: 16 elements, which need not be aligned.
+        let x = unsafe { _mm512_loadu_ps(values.as_ptr()) };
+        let mut wanted = 0;
+        for i in 0..3 {
+            let low = _mm512_cmp_ps_mask::<_CMP_LE_OQ>(x, starts[i]);
+            let high = _mm512_cmp_ps_mask::<_CMP_LE_OQ>(x, ends[i]);
+            counts[0][i] = _mm512_mask_add_epi32(counts[0][i], low, counts[0][i], one);
+            counts[1][i] = _mm512_mask_add_epi32(counts[1][i], high, counts[1][i], one);
+            wanted |= high & !low & windows.wanted[i] as u16;
+        }
+        let room = &mut out[n..n + 16];
+        // SAFETY: as above.
+        unsafe { _mm512_storeu_ps(room.as_mut_ptr(), _mm512_maskz_compress_ps(wanted, x)) };
+        n += wanted.count_ones() as usize;
+    }
+    let mut sums = [[0; 3]; 2];
+    for k in 0..2 {
+        for i in 0..3 {
+            sums[k][i] = _mm512_reduce_add_epi32(counts[k][i]) as u32;
+        }
+    }
+    (sums, n)
+}
+
 /// Asks for values that will be read soon, so that they are in the cache by then.
 #[allow(unsafe_code)]
 pub fn prefetch<T>(values: &[T]) {

@@ -8,8 +8,7 @@
 
 use super::gather::{CHUNK, LANES};
 use super::lanes::{mask_of, select};
-use super::tails::collect;
-use crate::simd::dispatch;
+use crate::simd::{Windows, compact, dispatch, windowed};
 
 /// Order statistics looked for together.
 const K: usize = 3;
@@ -50,14 +49,6 @@ fn count_body(kept: &[f32], [a, b, c]: [f32; K]) -> [u32; K] {
 dispatch! {
     /// Samples up to each of some places.
     fn count(kept: &[f32], places: [f32; K]) -> [u32; K] = count_body;
-}
-
-/// Intervals without their starts, and whether their samples are wanted (all bits) or not (0).
-#[derive(Debug, Clone, Copy)]
-struct Windows {
-    starts: [f32; K],
-    ends: [f32; K],
-    wanted: [u32; K],
 }
 
 #[inline(always)]
@@ -370,25 +361,19 @@ fn try_windows(
     uncertain: f64,
     desk: &mut Desk,
 ) {
-    let windows = searches.map(|s| s.window(attempt));
-    let mut asked = Windows {
-        starts: windows.map(|w| w.0),
-        ends: windows.map(|w| w.1),
-        wanted: windows.map(|w| mask_of(w.0 < w.1)),
-    };
+    let mut asked = Windows::default();
     for (i, s) in searches.iter().enumerate() {
-        if s.found.is_some() {
-            asked.wanted[i] = 0;
-        }
+        let (start, end) = s.window(attempt);
+        (asked.starts[i], asked.ends[i]) = (start, end);
+        asked.wanted[i] = mask_of(s.found.is_none() && start < end);
     }
-    desk.noted.clear();
-    let [up_to_starts, up_to_ends] = if asked.wanted == [0; K] {
-        [count(kept, asked.ends); 2]
+    let ([up_to_starts, up_to_ends], n) = if asked.wanted == [0; K] {
+        ([count(kept, asked.ends); 2], 0)
     } else {
         note_all(kept, &asked, &mut desk.noted)
     };
-    let whole = desk.noted.len().next_multiple_of(LANES);
-    desk.noted.resize(whole, f32::INFINITY);
+    let whole = n.next_multiple_of(LANES);
+    desk.noted[n..whole].fill(f32::INFINITY);
     for (i, s) in searches.iter_mut().enumerate() {
         if s.found.is_some() {
             continue;
@@ -400,27 +385,34 @@ fn try_windows(
             let mut windows = asked;
             windows.wanted = [0; K];
             windows.wanted[i] = asked.wanted[i];
-            desk.inside.clear();
-            note_all(&desk.noted, &windows, &mut desk.inside);
-            s.found = Some(pick(&mut desk.inside, s.rank - start.1));
+            let (_, m) = note_all(&desk.noted[..whole], &windows, &mut desk.inside);
+            s.found = Some(pick(&mut desk.inside[..m], s.rank - start.1));
         }
     }
 }
 
-fn note_all(kept: &[f32], windows: &Windows, noted: &mut Vec<f32>) -> [[u32; K]; 2] {
+/// Counts the samples up to the start and up to the end of each window, and moves those in a wanted
+/// one to the front of `noted`; returns how many these are, too.
+fn note_all(kept: &[f32], windows: &Windows, noted: &mut Vec<f32>) -> ([[u32; K]; 2], usize) {
+    if noted.len() < kept.len() {
+        noted.resize(kept.len(), 0.0);
+    }
+    if let Some(found) = windowed(kept, windows, noted) {
+        return found;
+    }
     let mut notes = [0; BLOCK];
-    let mut sums = [[0; K]; 2];
+    let (mut sums, mut n) = ([[0; K]; 2], 0);
     for block in kept.chunks(BLOCK) {
         let notes = &mut notes[..block.len()];
         let counts = note(block, windows, notes);
-        collect(block, notes, noted);
+        n += compact(block, notes, &mut noted[n..n + block.len()]);
         for (sums, counts) in sums.iter_mut().zip(counts) {
             for i in 0..K {
                 sums[i] += counts[i];
             }
         }
     }
-    sums
+    (sums, n)
 }
 
 /// Puts samples without NaN in order.
