@@ -48,9 +48,9 @@ Methods:
 
 Without --method it is visitclip, or comparewarp when PSF-matched versions of the exposures are
 given with --matched: all words after that option, up to the next option, are such files. They
-belong to the inputs by visit, whatever their order; an input without one is skipped. visitclip
-needs a PSF: where no input has one, and no method was asked for, it is clipped instead, with a
-warning.
+belong to the inputs by visit, whatever their order; an input without one is skipped. Where no
+input has a PSF, and no method was asked for, it is clipped, with a warning; visitclip, when asked
+for, then assumes 2 pixels.
 
 The output holds IMAGE, MASK, VARIANCE, NIMAGE (good inputs of each pixel), NCLIPPED (inputs that
 clipping left out), the maps asked for, and a table INPUTS; with visitclip, safeclip and comparewarp
@@ -83,8 +83,8 @@ def _method_options(command: Any) -> Any:
         click.option(
             "--psf-sigma",
             metavar="PIXELS",
-            help="Width of the PSF that artifacts are looked for with; needed when no input has a "
-            "PSF.  [default: that of the inputs]",
+            help="Width of the PSF that artifacts are looked for with; safeclip and comparewarp "
+            "need it when no input has a PSF.  [default: that of the inputs]",
         ),
         click.option(
             "--match-backgrounds",
