@@ -228,12 +228,15 @@ def test_default_method_follows_from_what_is_given(
         without(file, psf=None)
     assert run(["coadd", *visits, "-o", out, "--overwrite"]) == 0
     shown = capsys.readouterr()
-    assert "no input has a PSF, which method visitclip needs" in shown.err
-    assert "the method is clipped" in shown.err
+    assert "no input has a PSF, and there is no --psf-sigma PIXELS" in shown.err
+    assert "the method is clipped instead of visitclip" in shown.err
     assert fits.getheader(out)["DEEPCOADD OPTIONS METHOD"] == "clipped"
-    # Who asks for the method, or for what it alone can give, gets it or an error.
-    for asked in (["--method", "visitclip"], ["--decisions", str(tmp_path / "a.csv")]):
-        assert run(["coadd", *visits, "-o", out, "--overwrite", *asked]) == 2
+    # Who asks for the method gets it, and who asks for what it alone can give is told.
+    assert run(["coadd", *visits, "-o", out, "--overwrite", "--method", "visitclip"]) == 0
+    assert fits.getheader(out)["DEEPCOADD OPTIONS METHOD"] == "visitclip"
+    assert "sigma = 2 pixels is assumed" in capsys.readouterr().err
+    decisions = ["--decisions", str(tmp_path / "a.csv")]
+    assert run(["coadd", *visits, "-o", out, "--overwrite", *decisions]) == 2
     # The matched versions still have theirs.
     assert run(["coadd", *visits, "-o", out, "--overwrite", "-q", "--matched", *matched]) == 0
     assert fits.getheader(out)["DEEPCOADD OPTIONS METHOD"] == "comparewarp"

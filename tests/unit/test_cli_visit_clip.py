@@ -89,7 +89,7 @@ def test_few_inputs_and_no_psf(
         warp = read(file)
         write(file, Exposure(warp.masked_image, replace(warp.info, psf=None)), overwrite=True)
     assert run(["coadd", *files[:2], "-o", out, "--overwrite"]) == 0
-    assert "which method visitclip needs" in capsys.readouterr().err
+    assert "clipped instead of visitclip" in capsys.readouterr().err
     assert fits.getheader(out)["DEEPCOADD OPTIONS METHOD"] == "clipped"
     assert run(["coadd", *files[:2], "-o", out, "--overwrite", "--psf-sigma", "2"]) == 0
     assert fits.getheader(out)["DEEPCOADD OPTIONS METHOD"] == "visitclip"

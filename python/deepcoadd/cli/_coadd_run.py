@@ -164,9 +164,10 @@ class CoaddRun:
             return self.config
         self._check_artifacts(self.plain)
         _log.warning(
-            "no input has a PSF, which method %s needs (--psf-sigma PIXELS): the method is %s",
-            self.config.name,
+            "no input has a PSF, and there is no --psf-sigma PIXELS: the method is %s "
+            "instead of %s",
             self.plain.name,
+            self.config.name,
         )
         return self.plain
 
