@@ -90,21 +90,30 @@ fn combine_some<const N: usize>(
     out: &mut [f32],
 ) {
     let terms = table.len() / width;
-    let mut sums = [[0.0; N]; ROWS];
+    // One array a row: an array of arrays may stay in memory.
+    let [mut sums0, mut sums1, mut sums2, mut sums3] = [[0.0; N]; ROWS];
     for k in 0..terms {
         let values = &table[k * width + start..k * width + start + N];
-        for r in 0..ROWS {
-            let factor = lines[r * terms + k];
-            for i in 0..N {
-                sums[r][i] += factor * values[i];
-            }
+        let (factor0, factor1) = (lines[k], lines[terms + k]);
+        let (factor2, factor3) = (lines[2 * terms + k], lines[3 * terms + k]);
+        for i in 0..N {
+            sums0[i] += factor0 * values[i];
+            sums1[i] += factor1 * values[i];
+            sums2[i] += factor2 * values[i];
+            sums3[i] += factor3 * values[i];
         }
     }
-    for r in 0..ROWS {
-        let row = &mut out[r * width + start..r * width + start + N];
-        for i in 0..N {
-            row[i] = sums[r][i] as f32;
-        }
+    put(&sums0, &mut out[start..start + N]);
+    put(&sums1, &mut out[width + start..width + start + N]);
+    put(&sums2, &mut out[2 * width + start..2 * width + start + N]);
+    put(&sums3, &mut out[3 * width + start..3 * width + start + N]);
+}
+
+#[inline(always)]
+#[allow(clippy::needless_range_loop)] // as above
+fn put<const N: usize>(sums: &[f64; N], row: &mut [f32]) {
+    for i in 0..N {
+        row[i] = sums[i] as f32;
     }
 }
 
