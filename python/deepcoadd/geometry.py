@@ -15,7 +15,10 @@ from typing import Any, NamedTuple
 from deepcoadd.errors import OptionError, ShapeError
 from deepcoadd.interop.afw_names import BoxNames
 
-__all__ = ["YX", "Box", "Interval", "round_half_up"]
+__all__ = ["COORD_MAX", "YX", "Box", "Interval", "round_half_up"]
+
+COORD_MAX = 2**30
+"""Pixels of sets and tables lie between minus this and this."""
 
 
 class YX(NamedTuple):

@@ -79,7 +79,9 @@ def test_solutions_agree_with_the_reference(golden: Any) -> None:
                 )
                 compared += 1
     print(f"{compared} of {outputs} arrays compared, {dropped} left out by rule")
-    # A rule names every array that is not compared; a few cases may be deficient, all of them.
+    if not outputs:
+        pytest.skip("no case with solutions")
     assert compared == outputs - dropped
-    if not compared:
-        pytest.skip("no case, or rules leave out all arrays")
+    # If every design is deficient the rules take 2 of 6 arrays (Cholesky) and 3 of 6 (eigenvalues),
+    # each from the design and from the normal matrix: 10 of 30 with those of DIRECT_SVD.
+    assert 3 * compared >= 2 * outputs

@@ -121,10 +121,11 @@ def _half_up(position: Any) -> Any:
 
 
 def test_matches_agree_with_the_reference(golden: Any) -> None:
-    outputs = compared = left_out = 0
+    outputs = compared = left_out = n_cases = 0
     for name, params, arrays in golden("matchclassic"):
         if "in_ref_image" not in arrays:
             continue
+        n_cases += 1
         outputs += 4 if params["error"] is None else 1
         options, pair = options_of(params["config"]), pair_of(params, arrays)
         deviation = rule(params, options, pair)
@@ -144,6 +145,8 @@ def test_matches_agree_with_the_reference(golden: Any) -> None:
     print(f"{compared} of {outputs} arrays and errors compared, {left_out} left out by rule")
     assert compared == outputs - left_out
     if not compared:
+        # Rules may leave out all of a few cases, but not of many.
+        assert n_cases < 5
         pytest.skip("no case with a model, or rules leave out all of them")
 
 

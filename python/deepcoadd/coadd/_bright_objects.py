@@ -16,7 +16,7 @@ from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 
 from deepcoadd.errors import FileFormatError, OptionError
-from deepcoadd.geometry import Box, round_half_up
+from deepcoadd.geometry import COORD_MAX, Box, round_half_up
 from deepcoadd.mask import Mask
 from deepcoadd.wcs import pixel_to_sky, sky_to_pixel
 
@@ -166,7 +166,7 @@ def mask_bright_objects(
             _log.warning("bright object %s: unknown shape %r, left out", one.id, one.kind)
             continue
         y, x = sky_to_pixel(wcs, SkyCoord(one.ra * u.deg, one.dec * u.deg, frame="icrs"))
-        if not (abs(float(y)) < 2**30 and abs(float(x)) < 2**30):
+        if not (abs(float(y)) < COORD_MAX and abs(float(x)) < COORD_MAX):
             continue  # the projection does not reach there
         yc, xc = round_half_up(float(y)), round_half_up(float(x))
         if one.kind == "circle":

@@ -23,7 +23,7 @@ from deepcoadd.coadd._units import calibration_to
 from deepcoadd.coadd._weighing import UNREADABLE, WeighJob, weighed
 from deepcoadd.errors import NoWorkError, OptionError, ShapeError
 from deepcoadd.exposure import ExposureInfo
-from deepcoadd.geometry import Box
+from deepcoadd.geometry import COORD_MAX, Box
 from deepcoadd.refs import WarpRef, as_refs, name_of
 from deepcoadd.statistics import StatsOptions
 
@@ -33,9 +33,6 @@ _log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int, str], None]
 """Called with (units done, units in all, what is being done)."""
-
-_REACH = 2**30
-"""Coordinates of pixels are no farther from 0."""
 
 _MOST_EMPTY = 16
 """A hull this many times larger than its inputs is more likely a wrong header than a mosaic."""
@@ -310,8 +307,8 @@ def _one_each(name: str, values: Sequence[Any] | None, n: int) -> list[Any]:
 
 def _within_reach(box: Box) -> Box:
     """A box whose coordinates sets of pixels and the tables of inputs can hold."""
-    if min(box.y.start, box.x.start) < -_REACH or max(box.y.stop, box.x.stop) > _REACH:
-        raise OptionError(f"box = {box}: pixels must lie between {-_REACH} and {_REACH}")
+    if min(box.y.start, box.x.start) < -COORD_MAX or max(box.y.stop, box.x.stop) > COORD_MAX:
+        raise OptionError(f"box = {box}: pixels must lie between {-COORD_MAX} and {COORD_MAX}")
     return box
 
 

@@ -134,8 +134,8 @@ def psf_sigmas(plan: CoaddPlan, sigma: float | Sequence[float] | None) -> list[f
     known = [value for value in found if math.isfinite(value)]
     if not known:
         _log.warning(
-            "no input has a PSF that can be evaluated: sigma = %g pixels is assumed; give another "
-            "if stars are wider or narrower by more than half of that",
+            "no input has a PSF that can be evaluated: sigma = %g pixels is assumed; give "
+            "sigma (--psf-sigma PIXELS) where stars are wider or narrower, lest their cores suffer",
             _USUAL,
         )
         return [_USUAL] * len(found)

@@ -263,6 +263,29 @@ mod tests {
         }
     }
 
+    /// Not by the level in use, which tests beside this one change.
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    #[allow(unsafe_code)]
+    fn windows_are_counted_and_emptied() {
+        if detected() < Level::V4 {
+            return;
+        }
+        let values: Vec<f32> = (0..48).map(|i| ((i * 7) % 48) as f32).collect();
+        let windows = Windows {
+            starts: [3.0, 20.0, 40.0],
+            ends: [5.0, 30.0, 41.0],
+            wanted: [u32::MAX, 0, u32::MAX],
+        };
+        let mut out = vec![-1.0; 48];
+        // SAFETY: the processor was found to have the level.
+        let (counts, n) = unsafe { windowed_v4(&values, &windows, &mut out) };
+        assert_eq!(counts, [[4, 21, 41], [6, 31, 42]]);
+        let inside = |x: &&f32| [4.0, 5.0, 41.0].contains(*x);
+        let want: Vec<f32> = values.iter().filter(inside).copied().collect();
+        assert_eq!(out[..n], want);
+    }
+
     #[test]
     fn wanted_values_are_moved_together() {
         for length in [0, 1, 15, 16, 17, 100] {
