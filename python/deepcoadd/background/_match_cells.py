@@ -162,22 +162,28 @@ def measure_levels(
     values, variances = (np.full((n, ny, nx), np.nan) for _ in range(2))
     least = min_fraction * grid.areas()
     together = columns_at_a_time(n, grid, max_memory)
+    for j, first, stop, box in parts_of(grid, together):
+        which = [k for k, ref in enumerate(refs) if box.overlaps(ref.box())]
+        planes = [read_part(refs[k], box, bad_planes) for k in which]
+        for start in range(first, stop, _CELLS_AT_A_TIME):
+            end = min(start + _CELLS_AT_A_TIME, stop)
+            cut = slice(*(grid.edges_x[i] - grid.edges_x[first] for i in (start, end)))
+            edges = [x - grid.edges_x[start] for x in grid.edges_x[start : end + 1]]
+            pairs = [(image[:, cut].copy(), mask[:, cut].copy()) for image, mask in planes]
+            found = _levels(pairs, edges, least[j, start:end])
+            values[which, j, start:end], variances[which, j, start:end] = found
+        if on_step is not None:
+            on_step(box.area)
+    return CellLevels(grid, values, variances)
+
+
+def parts_of(grid: CellGrid, together: int) -> Iterator[tuple[int, int, int, Box]]:
+    """Rows of cells in parts: the row, its first cell, the one past the last, and their box."""
+    ny, nx = grid.shape
     for j in range(ny):
         for first in range(0, nx, together):
             stop = min(first + together, nx)
-            box = grid.part(j, first, stop)
-            which = [k for k, ref in enumerate(refs) if box.overlaps(ref.box())]
-            planes = [read_part(refs[k], box, bad_planes) for k in which]
-            for start in range(first, stop, _CELLS_AT_A_TIME):
-                end = min(start + _CELLS_AT_A_TIME, stop)
-                cut = slice(*(grid.edges_x[i] - grid.edges_x[first] for i in (start, end)))
-                edges = [x - grid.edges_x[start] for x in grid.edges_x[start : end + 1]]
-                pairs = [(image[:, cut].copy(), mask[:, cut].copy()) for image, mask in planes]
-                found = _levels(pairs, edges, least[j, start:end])
-                values[which, j, start:end], variances[which, j, start:end] = found
-            if on_step is not None:
-                on_step(box.area)
-    return CellLevels(grid, values, variances)
+            yield j, first, stop, grid.part(j, first, stop)
 
 
 def columns_at_a_time(n: int, grid: CellGrid, max_memory: int) -> int:

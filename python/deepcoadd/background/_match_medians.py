@@ -18,6 +18,7 @@ from deepcoadd.background._match_cells import (
     CellLevels,
     cell_table,
     columns_at_a_time,
+    parts_of,
     read_part,
 )
 from deepcoadd.refs import WarpRef
@@ -70,18 +71,16 @@ def measure_medians(
     values, variances = (np.full((len(refs), ny, nx), np.nan) for _ in range(2))
     least = np.maximum(min_fraction * grid.areas(), 2.0)
     together = columns_at_a_time(1, grid, max_memory)
-    for j in range(ny):
-        for first in range(0, nx, together):
-            stop = min(first + together, nx)
-            box, cut = grid.part(j, first, stop), slice(first, stop)
-            edges = [x - grid.edges_x[first] for x in grid.edges_x[first : stop + 1]]
-            for k, ref in enumerate(refs):
-                if not box.overlaps(ref.box()):
-                    continue
-                found = _medians(*read_part(ref, box, bad_planes), edges, least[j, cut])
-                values[k, j, cut], variances[k, j, cut] = found
-            if on_step is not None:
-                on_step(box.area)
+    for j, first, stop, box in parts_of(grid, together):
+        cut = slice(first, stop)
+        edges = [x - grid.edges_x[first] for x in grid.edges_x[first : stop + 1]]
+        for k, ref in enumerate(refs):
+            if not box.overlaps(ref.box()):
+                continue
+            found = _medians(*read_part(ref, box, bad_planes), edges, least[j, cut])
+            values[k, j, cut], variances[k, j, cut] = found
+        if on_step is not None:
+            on_step(box.area)
     alone = np.isfinite(values).sum(axis=0) < 2
     values[:, alone] = variances[:, alone] = np.nan
     return CellLevels(grid, values, variances)
