@@ -319,7 +319,7 @@ def as_refs(objects: Iterable[Any]) -> list[WarpRef]:
     OptionError
         One cannot be an input, or `objects` is a single name.
     """
-    if isinstance(objects, (str, bytes)):
+    if isinstance(objects, (str, bytes)) or not isinstance(objects, Iterable):
         raise OptionError(f"inputs = {objects!r}: expected a sequence of exposures")
     return [as_ref(obj) for obj in objects]
 

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from deepcoadd._checks import instance, names, number
 from deepcoadd.background import BackgroundOptions, fit_background
 from deepcoadd.errors import ExceedsMaxVarianceScaleError, OptionError
+from deepcoadd.exposure import Exposure
 from deepcoadd.image import MaskedImage
 from deepcoadd.statistics import StatsOptions, StatsResult, statistics
 
@@ -57,8 +59,10 @@ class ScaleVarianceOptions:
     )
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "mask_planes", names("mask_planes", self.mask_planes))
+        instance("background", self.background, BackgroundOptions)
         for name in ("limit", "iqr_to_sigma"):
-            value = getattr(self, name)
+            value = number(name, getattr(self, name))
             if not (math.isfinite(value) and value > 0):
                 raise OptionError(f"{name}: got {value}, must be finite and > 0")
 
@@ -101,12 +105,14 @@ class ScaleFactors:
         )
 
 
-def scale_factors(pixels: MaskedImage, options: ScaleVarianceOptions = _DEFAULTS) -> ScaleFactors:
+def scale_factors(
+    pixels: MaskedImage | Exposure, options: ScaleVarianceOptions = _DEFAULTS
+) -> ScaleFactors:
     """Measure how much larger the scatter of the pixels is than their variances say.
 
     Parameters
     ----------
-    pixels : MaskedImage
+    pixels : MaskedImage or Exposure
         float32, not changed. Only pixels without `mask_planes`, finite, with a finite variance
         above 0 are measured, after a binned background is subtracted from a copy.
     options : ScaleVarianceOptions
@@ -124,6 +130,9 @@ def scale_factors(pixels: MaskedImage, options: ScaleVarianceOptions = _DEFAULTS
     ShapeError
         The image has no pixels.
     """
+    if isinstance(pixels, Exposure):
+        pixels = pixels.masked_image
+    instance("pixels", pixels, MaskedImage)
     image = pixels.image.array - fit_background(pixels, options.background).image().array
     noise = pixels.variance.array.copy()
     noise[~((noise > 0) & (noise < np.inf))] = np.nan
@@ -146,7 +155,9 @@ def scale_factors(pixels: MaskedImage, options: ScaleVarianceOptions = _DEFAULTS
     return ScaleFactors(by_pixel, by_image, median.n_point)
 
 
-def scale_variance(pixels: MaskedImage, options: ScaleVarianceOptions = _DEFAULTS) -> float:
+def scale_variance(
+    pixels: MaskedImage | Exposure, options: ScaleVarianceOptions = _DEFAULTS
+) -> float:
     """Scale the variance plane, in place, to the scatter of the pixels; see `scale_factors`.
 
     Returns

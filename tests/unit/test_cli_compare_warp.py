@@ -240,6 +240,11 @@ def test_default_method_follows_from_what_is_given(
     # The matched versions still have theirs.
     assert run(["coadd", *visits, "-o", out, "--overwrite", "-q", "--matched", *matched]) == 0
     assert fits.getheader(out)["DEEPCOADD OPTIONS METHOD"] == "comparewarp"
+    for file in matched:
+        without(file, psf=None)
+    capsys.readouterr()
+    assert run(["coadd", *visits, "-o", out, "--overwrite", "--matched", *matched]) == 0
+    assert "no PSF-matched exposure has a PSF" in capsys.readouterr().err
 
 
 def test_whole_planes_must_fit(

@@ -24,7 +24,7 @@ from deepcoadd.coadd import (
     compare_warp,
     pair_matched,
 )
-from deepcoadd.errors import NoDataError, NoWorkError, OptionError, PsfGenerationError, ShapeError
+from deepcoadd.errors import NoWorkError, OptionError, PsfGenerationError, ShapeError
 from deepcoadd.psf import GaussianPsf
 from deepcoadd.refs import ExposureRef, as_refs
 from deepcoadd.spans import SpanSet
@@ -326,8 +326,11 @@ def test_template_of_the_other_epochs() -> None:
     usual, others = run(inputs, options=replace(how, leave_one_out=False)), run(inputs, options=how)
     square = SpanSet.from_box(SQUARE)
     assert clipped(others)[0].common_area(square) > clipped(usual)[0].common_area(square)
-    with pytest.raises(NoDataError, match="leave_one_out"):
-        run(inputs[:1], options=how)
+    # One matched warp is its own template.
+    alone = run(inputs[:1], options=how)
+    assert clipped(alone) == [SpanSet()]
+    assert_array_equal(alone.image.array, run(inputs[:1]).image.array)
+    assert clipped(run(inputs, inputs[:1], options=how)) == [SpanSet()] * 5
 
 
 def test_streak_finder_is_asked() -> None:
@@ -335,6 +338,12 @@ def test_streak_finder_is_asked() -> None:
     result = run(visits(4), streaks=lambda _: [line])
     assert clipped(result) == [line] * 4
     assert result.mask.has("NO_DATA").sum() == 41
+    beyond = run(visits(4), streaks=lambda _: [line.shifted_by(x=60), line.shifted_by(y=900)])
+    assert [mask.area for mask in clipped(beyond)] == [20] * 4
+    assert beyond.n_artifact_pixels == 80
+    for wrong in (None, line, [np.ones(SHAPE, bool)]):
+        with pytest.raises(OptionError, match=r"^streaks: got .*, must be a SpanSet"):
+            run(visits(3), streaks=lambda _, wrong=wrong: wrong)
 
 
 def test_same_bits_for_any_threads_and_memory() -> None:

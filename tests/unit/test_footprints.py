@@ -58,6 +58,17 @@ def test_pits_come_deepest_first_or_by_value() -> None:
     assert [p.value for p in both[0].peaks] == [-9.0, 5.0, -4.0]
 
 
+def test_zeros_of_either_sign_are_one_value() -> None:
+    flat = Image(np.full((5, 7), -1.0, np.float32))
+    for x, value in ((1, 0.0), (3, -0.0), (5, 0.0)):
+        flat.array[2, x] = value
+    for polarity in ("positive", "negative"):
+        sign = 1 if polarity == "positive" else -1
+        image = Image(sign * flat.array)
+        found = FootprintSet.search(image, Threshold(-1.0, polarity=polarity))  # type: ignore[arg-type]
+        assert [p.x for p in found[0].peaks] == [1, 3, 5]
+
+
 def test_special_pixels() -> None:
     values = [0.0, 9.0, np.nan, np.inf, 9.0, 9.0, 9.0, np.inf, -np.inf]
     scatter = [0.0, np.nan, 1.0, 1.0, np.inf, -1.0, 4.0, np.inf, 1.0]
@@ -156,7 +167,12 @@ def test_sets_of_given_footprints_and_pickles() -> None:
     assert [f.area for f in made] == [5, 5]
     assert [p.value for p in made[0].peaks] == [4.0, 1.0]
     again = pickle.loads(pickle.dumps(made))
-    assert again.footprints == made.footprints
+    assert again == made
+    assert hash(again) == hash(made)
+    assert again != made.with_region(Box.from_shape((5, 6)))
+    assert again != FootprintSet(parts[:2], Box.from_shape((5, 5)))
+    assert made != made.footprints
+    assert Footprint(SpanSet(), list(parts[2].peaks)).peaks == parts[2].peaks  # type: ignore[arg-type]
     assert (again.region, again.peak_order) == (made.region, "falling")
     assert repr(made) == "FootprintSet(2 footprints, 2 peaks, region=[y=0..4, x=0..4])"
 
@@ -176,6 +192,12 @@ def test_one_footprint() -> None:
 
 
 REFUSED: dict[str, Callable[[], object]] = {
+    "type: got 5": lambda: Threshold(1.0, 5),  # type: ignore[arg-type]
+    "threshold: got float": lambda: FootprintSet.search(STARS, 3.0),  # type: ignore[arg-type]
+    "spans: got NoneType": lambda: Footprint(None),  # type: ignore[arg-type]
+    "footprints: got SpanSet, must be a Footprint": lambda: FootprintSet([SpanSet()], STARS.box),  # type: ignore[list-item]
+    "other: got NoneType": lambda: FootprintSet([], STARS.box).merged(None),  # type: ignore[arg-type]
+    "spans: got ndarray": lambda: FootprintSet([], STARS.box).common_areas(STARS.array),  # type: ignore[arg-type]
     "polarity": lambda: Threshold(1.0, polarity="up"),  # type: ignore[arg-type]
     "value: got 'a'": lambda: Threshold("a"),  # type: ignore[arg-type]
     "value: got NaN": lambda: FootprintSet.search(STARS, Threshold(np.nan)),

@@ -115,6 +115,13 @@ def test_a_footprint_half_bad_is_not_considered(n_bad: int, considered: bool) ->
         assert decision.overlaps == (1.0,)
 
 
+def test_without_a_bad_plane_all_pixels_are_of_use() -> None:
+    one = visit_with(("BAD", 60), ("DETECTED", 100))
+    options = SafeClipOptions(assemble=replace(OPTIONS.assemble, bad_planes=()))
+    (decision,) = decided([one, *overlapping(0, 0)], options).decisions
+    assert (decision.overlaps, decision.clipped) == ((1.0,), (0,))
+
+
 def test_more_bad_than_detected_pixels_are_not_considered() -> None:
     one = visit_with(("DETECTED", 41), ("BAD", 20))  # 21 detected and not bad
     (decision,) = decided([one, *overlapping(0, 0)]).decisions

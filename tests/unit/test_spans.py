@@ -191,7 +191,28 @@ REFUSED: dict[str, Callable[[], object]] = {
     "bits: got 4294967296": lambda: SpanSet.from_mask(Mask.zeros(Box.empty()), 2**32),
     "bits.*beside": lambda: SQUARE.union(SQUARE, 1),
     "values: got shape": lambda: SQUARE.unflatten([1, 2]),
-    "y, x": lambda: SQUARE.contains_points(y=[0.5], x=[1]),
+    "y: got dtype float64": lambda: SQUARE.contains_points(y=[0.5], x=[1]),
+    r"y: got shape \(1, 1\)": lambda: SQUARE.contains_points(y=[[0]], x=[[0]]),
+    "other: got NoneType": lambda: SQUARE.overlaps(None),  # type: ignore[arg-type]
+    "other: got str": lambda: SQUARE.contains("all"),  # type: ignore[arg-type]
+    "other: got list, must be a SpanSet": lambda: SQUARE.union([SQUARE]),  # type: ignore[arg-type]
+    "mask: got NoneType": lambda: SpanSet.from_mask(None),  # type: ignore[arg-type]
+    "rows of different lengths": lambda: SpanSet([(0, 0, 1), (1, 2)]),  # type: ignore[list-item]
+    r"start: got \(1,\)": lambda: SpanSet.from_array(np.ones((1, 1), bool), start=(1,)),  # type: ignore[arg-type]
+    "stencil: got None": lambda: SQUARE.dilated(1, None),  # type: ignore[arg-type]
+    "image: got ndarray": lambda: SQUARE.flatten(np.ones((3, 3))),  # type: ignore[arg-type]
+    "image: got list": lambda: SQUARE.set_image([1], 1.0),  # type: ignore[arg-type]
+    "box: got NoneType": lambda: SQUARE.to_mask(None, 1),  # type: ignore[arg-type]
+    "fill: got nan.*int64": lambda: SQUARE.unflatten(np.arange(9), math.nan),
+    "value: got 0.5.*int32": lambda: SQUARE.set_image(Image(np.zeros((9, 9), np.int32)), 0.5),
+    "value: got 256.*uint8": lambda: SQUARE.set_image(Image(np.zeros((9, 9), np.uint8)), 256),
+    "forward: must return two arrays": lambda: SQUARE.transformed_by(
+        lambda y, x: (y[:1], x[:1]), lambda y, x: (y, x)
+    ),
+    "inverse: must return two arrays": lambda: SQUARE.transformed_by(
+        lambda y, x: (y, x),
+        lambda y, x: y,  # type: ignore[arg-type,return-value]
+    ),
     r"x: got 2": lambda: SQUARE.contains_points(y=[0], x=[1, 2]),
     "labels.*uint32": lambda: SpanSet.from_labels(np.zeros((2, 2), int)),  # type: ignore[arg-type]
     "labels: got label 3": lambda: count_by_label(
@@ -212,6 +233,21 @@ REFUSED: dict[str, Callable[[], object]] = {
 def test_bad_requests_name_argument_value_and_range(message: str) -> None:
     with pytest.raises((OptionError, ShapeError), match=message):
         REFUSED[message]()
+
+
+def test_numbers_beyond_int64_are_in_no_set() -> None:
+    row = SpanSet([(-1, -1, 0)])
+    far = np.array([2**64 - 1], np.uint64)  # -1, were it cast
+    assert row.contains_points(y=[-1], x=[-1]).tolist() == [True]
+    assert row.contains_points(y=far, x=far).tolist() == [False]
+    assert row.contains_points(y=[], x=[]).tolist() == []
+
+
+def test_transforms_that_leave_all_numbers_have_no_pixels() -> None:
+    def away(y: Any, x: Any) -> Any:
+        return y + math.inf, x
+
+    assert SQUARE.transformed_by(away, lambda y, x: (0 * x, x)) == EMPTY
 
 
 def test_unknown_planes_are_named() -> None:

@@ -180,6 +180,15 @@ def test_each_warp_can_be_compared_with_a_template_of_the_others(
     assert sizes == [3, 3, 3, 3]
 
 
+def test_one_matched_warp_is_its_own_template() -> None:
+    inputs = warps(2, 1)
+    task = task_of(leaveOneOut=True)
+    still = task.makeSupplementaryDataFrom(SkyInfo(BOX), inputs[:1])
+    result = task.run(SkyInfo(BOX), inputs, [None] * 2, [1.0] * 2, supplementaryData=still)
+    assert clipped_in(result) == []
+    assert result.coaddExposure.mask.has("NO_DATA").sum() == 0
+
+
 def test_missing_and_shuffled_matched_warps() -> None:
     inputs = warps(6, 1)
     usual = run_of(task_of(doNImage=True), inputs)

@@ -211,7 +211,17 @@ def test_widths_of_the_psf(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         assert clipped(run([*made[:3], bare[3]])) == clipped(want)
     assert "sigma = 2 pixels is assumed" in caplog.text
-    for sigma, match in ((0.0, "above 0"), (np.nan, "above 0"), ([2.0], "1 numbers for 4")):
+    blurred = [*made[:3], Exposure(made[3].masked_image, psf=GaussianPsf((25, 25), 1e9))]
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        assert clipped(run(blurred)) == clipped(want)
+    assert "sigma = 2 pixels is assumed" in caplog.text
+    for sigma, match in (
+        (0.0, "above 0"),
+        (np.nan, "above 0"),
+        (1e9, "at most 100"),
+        ([2.0], "1 numbers for 4"),
+    ):
         with pytest.raises(OptionError, match=match):
             run(made, sigma=sigma)
 

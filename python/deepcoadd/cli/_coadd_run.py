@@ -164,8 +164,8 @@ class CoaddRun:
             return self.config
         self._check_artifacts(self.plain)
         _log.warning(
-            "no input has a PSF, and there is no --psf-sigma PIXELS: the method is %s "
-            "instead of %s",
+            "no %s has a PSF, and there is no --psf-sigma PIXELS: the method is %s instead of %s",
+            "PSF-matched exposure" if inputs.matched else "input",
             self.plain.name,
             self.config.name,
         )

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from astropy.wcs import WCS
 
+from deepcoadd._checks import instance
 from deepcoadd.coadd._alternate import AlternateMask, one_span_set, united
 from deepcoadd.coadd._artifact_plan import plan_with_matched
 from deepcoadd.coadd._assemble import assemble
@@ -26,7 +27,7 @@ from deepcoadd.coadd._metadata import widest_psf
 from deepcoadd.coadd._polygons import with_valid_polygons
 from deepcoadd.coadd._prepare import CoaddPlan, Progress
 from deepcoadd.coadd._stack import TileWork, stack_tile
-from deepcoadd.errors import NoDataError
+from deepcoadd.errors import OptionError
 from deepcoadd.exposure import Exposure
 from deepcoadd.geometry import Box
 from deepcoadd.mask import Mask
@@ -108,7 +109,9 @@ def compare_warp(
     difference at a time is held whole.
     """
     started = time.perf_counter()
-    options = CompareWarpOptions() if options is None else options
+    options = instance("options", options or CompareWarpOptions(), CompareWarpOptions)
+    if matched is None:
+        raise OptionError("matched: got None, must be a sequence of PSF-matched warps")
     plan, assembled, found_partners = plan_with_matched(
         inputs,
         matched,
@@ -126,13 +129,15 @@ def compare_warp(
     # Nobody sees the mask of the template: planes of the warps need not be propagated.
     still = replace(still, rules=replace(still.rules, thresholds={}))
     template = build_template(still, progress=progress)
+    # A matched warp on its own is its template, and shows nothing.
+    one_of_several = options.leave_one_out and len(still.inputs) > 1
     found = find_artifacts(
         template,
         _in_order(still, partners),
         options=options.artifacts,
         sigma=sigma,
         streaks=streaks,
-        template_without=_without_each(still, partners) if options.leave_one_out else None,
+        template_without=_without_each(still, partners) if one_of_several else None,
         progress=progress,
     )
     if len(plan.inputs) < _FEWEST and not options.artifacts.min_epochs_low:
@@ -191,8 +196,6 @@ def _without_each(
 
     def without(k: int) -> Exposure:
         rest = [n for n, one in enumerate(still.inputs) if one is not order[k]]
-        if not rest:
-            raise NoDataError("leave_one_out: there is one matched warp only")
         fewer = replace(
             still,
             inputs=tuple(still.inputs[n] for n in rest),

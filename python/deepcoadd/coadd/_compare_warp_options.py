@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from deepcoadd._checks import instance, names, number
 from deepcoadd.coadd._option_checks import check_fractions
 from deepcoadd.coadd._options import AssembleOptions
 from deepcoadd.detection import DetectionOptions
@@ -97,8 +98,11 @@ class ArtifactOptions:
 
     def __post_init__(self) -> None:
         for name in ("prefilter_planes", "bad_planes"):
-            if isinstance(getattr(self, name), str):
-                raise OptionError(f"{name} = {getattr(self, name)!r}: expected a sequence of names")
+            object.__setattr__(self, name, names(name, getattr(self, name)))
+        for name in ("detection", "template_detection"):
+            instance(name, getattr(self, name), DetectionOptions)
+        if self.scale_variance is not None:
+            instance("scale_variance", self.scale_variance, ScaleVarianceOptions)
         check_fractions(
             self,
             "max_fraction_epochs_low",
@@ -107,7 +111,7 @@ class ArtifactOptions:
             "prefilter_ratio",
         )
         for name in ("max_num_epochs", "min_epochs_low"):
-            value = getattr(self, name)
+            value = number(name, getattr(self, name))
             if not (value >= 0 and math.isfinite(value)):
                 raise OptionError(f"{name} = {value}: expected at least 0")
 
@@ -143,5 +147,8 @@ class CompareWarpOptions:
     leave_one_out: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("assemble", "template"):
+            instance(name, getattr(self, name), AssembleOptions)
+        instance("artifacts", self.artifacts, ArtifactOptions)
         if self.template.maps:
             raise OptionError(f"template.maps = {self.template.maps}: must be empty")

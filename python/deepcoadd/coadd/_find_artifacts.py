@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from deepcoadd._checks import instance
 from deepcoadd._core import epochs as _core
 from deepcoadd.coadd._alternate import one_span_set
 from deepcoadd.coadd._compare_warp_options import ArtifactOptions
@@ -20,6 +21,7 @@ from deepcoadd.coadd._decisions import Decision
 from deepcoadd.coadd._find_artifacts_filter import (
     judge_candidates,
     prefilter_artifacts,
+    streaks_within,
 )
 from deepcoadd.coadd._input import CoaddInput
 from deepcoadd.coadd._prepare import Progress
@@ -138,8 +140,8 @@ def find_artifacts(
         For each epoch None or an object with ``scaleMaskedImage``; see
         `deepcoadd.coadd.assemble`.
     streaks : callable, optional
-        Finds streaks in the difference of an epoch: takes the Exposure, returns SpanSets, which
-        are clipped as they are.
+        Finds streaks in the difference of an epoch: takes the Exposure, returns SpanSets, of which
+        all pixels in the box are clipped.
     template_without : callable, optional
         Template to compare epoch k with, by its number; `template` for all when left out.
     steps : ArtifactSteps, optional
@@ -165,6 +167,7 @@ def find_artifacts(
     ``docs/algorithms/compare-warp.md``. No difference is kept; only steps of others, and detections
     that look at more than single pixels, have one made, in planes that are used again.
     """
+    instance("template", template, Exposure)
     steps = ArtifactSteps() if steps is None else steps
     marks = streaks is not None or steps.detect is not None or steps.prefilter is not None
     finder = _Finder(template, options or ArtifactOptions(), sigma, steps, marks=marks)
@@ -324,7 +327,7 @@ class _Finder:
         """Candidates, edges and missing pixels of one epoch."""
         template = self.template if template_without is None else template_without(k)
         factor = self._factor(ref, pixels)
-        if template.box != self.box:
+        if instance("template_without", template, Exposure).box != self.box:
             raise ShapeError(f"template_without: got {template.box}, must be {self.box}")
         one = _Look(ref, pixels, template, factor, scratch)
         # Taken before the detection, which may set planes.
@@ -342,7 +345,7 @@ class _Finder:
         if streaks is not None and difference is not None:
             difference.mask.clear("DETECTED", "DETECTED_NEGATIVE")
             union.set_mask(difference.mask, "DETECTED")
-            found_streaks = list(streaks(difference))
+            found_streaks = streaks_within(streaks(difference), self.box)
         _core.add_one(union._set, scratch.epoch_count.array, self.box.start)
         counted = set(kept) if len(kept) < len(found) else set(found)
         return _Epoch(

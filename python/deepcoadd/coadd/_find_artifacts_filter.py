@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from deepcoadd._checks import instance
 from deepcoadd._core import epochs as _core
 from deepcoadd._core import spans as _spans
 from deepcoadd.coadd._compare_warp_options import ArtifactOptions
+from deepcoadd.errors import ShapeError
+from deepcoadd.geometry import Box
 from deepcoadd.image import Image
 from deepcoadd.mask import Mask
 from deepcoadd.spans import FootprintSet, SpanSet
@@ -22,6 +26,7 @@ __all__ = [
     "judge_candidates",
     "max_epochs",
     "prefilter_artifacts",
+    "streaks_within",
 ]
 
 _NO_LIMIT = 2**32 - 1
@@ -63,7 +68,7 @@ def max_epochs(
         The three numbers.
     """
     options = ArtifactOptions() if options is None else options
-    n = np.asarray(n_epochs, np.float64)
+    n = np.nan_to_num(np.asarray(n_epochs, np.float64), posinf=_NO_LIMIT)
     low = options.max_fraction_epochs_low * n
     high = options.max_num_epochs + options.max_fraction_epochs_high * n
     return np.maximum(np.minimum(low, high).astype(np.int64), options.min_epochs_low)
@@ -118,13 +123,20 @@ def judge_candidates(
     -------
     Judgement
 
+    Raises
+    ------
+    ShapeError
+        The two images have different boxes.
+
     Notes
     -----
     ``docs/algorithms/compare-warp.md``, step 5. The time grows with the pixels of the candidates
     (and the spans of the sources), not with the product of their numbers.
     """
     options = ArtifactOptions() if options is None else options
-    sets = [spans._set for spans in candidates]
+    sets = [instance("candidates", spans, SpanSet)._set for spans in candidates]
+    if epoch_count.box != n_image.box:
+        raise ShapeError(f"epoch_count: got {epoch_count.box}, must be {n_image.box} of n_image")
     start = n_image.box.start
     totals = np.array(_core.sums(sets, n_image.array, start), np.float64).reshape(-1, 2)
     inside = np.maximum(totals[:, 0], 1.0)
@@ -153,3 +165,10 @@ def filter_artifacts(
     """Candidates of one epoch that are artifacts; arguments as of `judge_candidates`."""
     rules = judge_candidates(candidates, epoch_count, n_image, sources, options).rules
     return [one for one, rule in zip(candidates, rules, strict=True) if rule == "artifact"]
+
+
+def streaks_within(found: Any, box: Box) -> list[SpanSet]:
+    """Streaks that a finder returned, within a box; refuse what is no sequence of SpanSet."""
+    given = list(found) if isinstance(found, Iterable) else [found]
+    clipped = [instance("streaks", spans, SpanSet).clipped_to(box) for spans in given]
+    return [spans for spans in clipped if spans]

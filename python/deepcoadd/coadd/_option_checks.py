@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from deepcoadd._checks import instance, number
 from deepcoadd.coadd._options import AssembleOptions
 from deepcoadd.errors import OptionError
 
@@ -14,13 +15,14 @@ __all__ = ["check_fractions", "check_mean"]
 def check_fractions(options: Any, *names: str) -> None:
     """Refuse options that are not within 0 to 1; NaN is not."""
     for name in names:
-        value = getattr(options, name)
+        value = number(name, getattr(options, name))
         if not 0 <= value <= 1:
             raise OptionError(f"{name} = {value}: expected 0 to 1")
 
 
 def check_mean(assemble: AssembleOptions) -> None:
     """Refuse another statistic than the mean for inputs of which artifacts are left out."""
+    instance("assemble", assemble, AssembleOptions)
     if assemble.statistic != "MEAN":
         raise OptionError(
             f"assemble.statistic = {assemble.statistic!r}: must be MEAN, since artifacts "

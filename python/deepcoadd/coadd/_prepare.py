@@ -11,6 +11,7 @@ from typing import Any
 
 from astropy.wcs import WCS
 
+from deepcoadd._checks import instance, number
 from deepcoadd.coadd._alternate import AlternateMask, united
 from deepcoadd.coadd._grid import grid_shift
 from deepcoadd.coadd._input import CoaddInput
@@ -116,14 +117,14 @@ def prepare(
     ShapeError, OptionError, MaskPlaneError
         As in `deepcoadd.coadd.assemble`.
     """
-    options = AssembleOptions() if options is None else options
+    options = instance("options", options or AssembleOptions(), AssembleOptions)
     refs = as_refs(inputs)
     if not refs:
         raise NoWorkError("inputs: the list is empty")
-    if box is not None and box.is_empty:
+    if box is not None and instance("box", box, Box).is_empty:
         raise OptionError("box is empty: there is no pixel to coadd")
     given = _checked_weights(weights, len(refs))
-    scaler_list = _one_each("scalers", scalers, len(refs))
+    scaler_list = _checked_scalers(scalers, len(refs))
     alternates = _one_each("alternate_masks", alternate_masks, len(refs))
     chooser = _Chooser(refs, options, box, _grid_of(refs) if wcs is None else wcs)
     for index, ref in enumerate(refs):
@@ -318,7 +319,18 @@ def _checked_weights(weights: Sequence[float] | None, n: int) -> list[float | No
         if value is None:
             given.append(None)
             continue
-        if not (float(value) >= 0 and math.isfinite(float(value))):
+        if not (number(f"weights[{index}]", value) >= 0 and math.isfinite(value)):
             raise OptionError(f"weights[{index}] = {value}: expected a finite number of at least 0")
         given.append(float(value))
+    return given
+
+
+def _checked_scalers(scalers: Sequence[Any] | None, n: int) -> list[Any]:
+    given = _one_each("scalers", scalers, n)
+    for index, one in enumerate(given):
+        if one is not None and not hasattr(one, "scaleMaskedImage"):
+            raise OptionError(
+                f"scalers[{index}]: got {type(one).__name__}, must be None or an object with "
+                "scaleMaskedImage"
+            )
     return given

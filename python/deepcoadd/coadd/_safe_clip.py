@@ -13,6 +13,7 @@ from typing import Any
 
 from astropy.wcs import WCS
 
+from deepcoadd._checks import instance, number
 from deepcoadd.coadd._alternate import one_span_set
 from deepcoadd.coadd._artifact_plan import plan_with_matched
 from deepcoadd.coadd._assemble import Finisher
@@ -103,7 +104,7 @@ def safe_clip(
     its mask; after that only around artifacts.
     """
     started = time.perf_counter()
-    options = SafeClipOptions() if options is None else options
+    options = instance("options", options or SafeClipOptions(), SafeClipOptions)
     plan, assembled, partners = plan_with_matched(
         inputs,
         matched,
@@ -149,7 +150,7 @@ def _still(
 
 def _check_width(plan: CoaddPlan, sigma: float | None) -> None:
     """Refuse, before anything is read, what could not be smoothed."""
-    if sigma is not None and not (sigma > 0 and math.isfinite(sigma)):
+    if sigma is not None and not (number("sigma", sigma) > 0 and math.isfinite(sigma)):
         raise OptionError(f"sigma = {sigma}: expected a number of pixels above 0")
     if sigma is None and len(plan.inputs) >= FEWEST and psf_of(plan) is None:
         raise PsfGenerationError(

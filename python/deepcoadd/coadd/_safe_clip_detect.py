@@ -159,10 +159,12 @@ def detect_clip(
     shape = (len(placed), len(footprints))
     ignored, overlap = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     detections: list[FootprintSet] = []
+    areas = footprints.areas
 
     def look_at(mask: Mask) -> tuple[Any, Any, FootprintSet]:
-        no_use, seen = footprints.counts(mask, [(bad, 0), (detected, bad)])
-        return no_use, seen, FootprintSet.search(mask, Threshold(detected, "bitmask"))
+        # Counted are those that can be used: no plane at all may be bad.
+        usable, seen = footprints.counts(mask, [(0, bad), (detected, bad)])
+        return areas - usable, seen, FootprintSet.search(mask, Threshold(detected, "bitmask"))
 
     masks = VisitMasks(placed, difference, options, sigma)
     for k, (no_use, seen, own) in enumerate(in_turn(masks, look_at, n_workers(len(placed)))):

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from deepcoadd._checks import instance, number
 from deepcoadd.coadd._option_checks import check_fractions, check_mean
 from deepcoadd.coadd._options import AssembleOptions
 from deepcoadd.detection import DetectionOptions
@@ -87,7 +88,11 @@ class SafeClipOptions:
             "min_clip_foot_overlap_double",
             "max_clip_foot_overlap_double",
         )
-        if self.min_big_overlap < 0:
+        for name in ("detection", "warp_detection"):
+            instance(name, getattr(self, name), DetectionOptions)
+        if self.scale_variance is not None:
+            instance("scale_variance", self.scale_variance, ScaleVarianceOptions)
+        if not number("min_big_overlap", self.min_big_overlap) >= 0:
             raise OptionError(f"min_big_overlap = {self.min_big_overlap}: expected at least 0")
         allowed = get_args(DetectOnWarps)
         if self.detect_on_warps not in allowed:

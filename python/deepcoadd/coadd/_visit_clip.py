@@ -75,7 +75,7 @@ def visit_clip(
     NoWorkError, ShapeError, MaskPlaneError
         As in `deepcoadd.coadd.assemble`.
     OptionError
-        `sigma` is not above 0.
+        `sigma` is not above 0, or more than 100.
     NoDataError
         An input cannot be read any more.
 

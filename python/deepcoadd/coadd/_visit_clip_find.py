@@ -43,6 +43,9 @@ _SETTLED = 2e-5
 _USUAL = 2.0
 """Sigma [pixel] of the PSF of inputs that have none."""
 
+_WIDEST = 100.0
+"""Largest sigma [pixel] of a PSF: smoothing by it looks 3.5 of them far."""
+
 _OPTIONS = (
     "seed",
     "grow",
@@ -120,7 +123,7 @@ def psf_sigmas(plan: CoaddPlan, sigma: float | Sequence[float] | None) -> list[f
     Raises
     ------
     OptionError
-        `sigma` is not finite and above 0, or does not have one number for each input.
+        `sigma` is not above 0, is more than 100, or does not have one number for each input.
 
     Notes
     -----
@@ -160,18 +163,21 @@ def _given(sigma: float | Sequence[float], n: int) -> list[float]:
     if len(values) != n:
         raise OptionError(f"sigma: {len(values)} numbers for {n} inputs; one for each is needed")
     for value in values:
-        if not (value > 0 and math.isfinite(value)):
-            raise OptionError(f"sigma = {value}: expected a number of pixels above 0")
+        if not 0 < value <= _WIDEST:
+            raise OptionError(
+                f"sigma = {value}: expected a number of pixels above 0, at most {_WIDEST:g}"
+            )
     return values
 
 
 def _own_sigma(one: CoaddInput) -> float:
-    """Width of the PSF of an input; NaN where it cannot be had."""
+    """Width of the PSF of an input; NaN where it cannot be had, or cannot be true."""
     y, x = one.ref.box().center
     try:
-        return determinant_radius(one.info().require("psf"), y=y, x=x)
+        sigma = determinant_radius(one.info().require("psf"), y=y, x=x)
     except DeepcoaddError:
         return math.nan
+    return sigma if sigma <= _WIDEST else math.nan
 
 
 def find_in_visits(

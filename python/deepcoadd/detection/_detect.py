@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from deepcoadd._checks import instance, number
 from deepcoadd.background import BackgroundModel, fit_background
 from deepcoadd.convolve import kernel_width, smooth
 from deepcoadd.detection._options import DetectionOptions
@@ -29,6 +30,7 @@ _log = logging.getLogger(__name__)
 
 _DEFAULTS = DetectionOptions()
 Polarity = Literal["positive", "negative"]
+_LARGEST_RADIUS = 2**20
 _PLANE: dict[Polarity, str] = {"positive": "DETECTED", "negative": "DETECTED_NEGATIVE"}
 
 
@@ -125,6 +127,8 @@ def detect(
     ``docs/algorithms/detection.md``.
     """
     pixels = exposure.masked_image if isinstance(exposure, Exposure) else exposure
+    instance("exposure", pixels, MaskedImage)
+    instance("options", options, DetectionOptions)
     factors = _factors(factor, factor_negative)
     psf = exposure.info.psf if isinstance(exposure, Exposure) else None
     psf_sigma = sigma_of(psf, options, sigma, do_smooth=do_smooth)
@@ -192,7 +196,7 @@ def _factors(factor: float, factor_negative: float | None) -> dict[Polarity, flo
     """Factor on the threshold of each polarity."""
     negative = factor if factor_negative is None else factor_negative
     for name, value in (("factor", factor), ("factor_negative", negative)):
-        if not (math.isfinite(value) and value >= 0):
+        if not (math.isfinite(number(name, value)) and value >= 0):
             raise OptionError(f"{name}: got {value}, must be finite and >= 0")
     return {"positive": float(factor), "negative": float(negative)}
 
@@ -205,7 +209,7 @@ def sigma_of(
     None where it is not known and nothing needs it; PsfGenerationError where something does.
     """
     if sigma is not None:
-        if not (math.isfinite(sigma) and sigma > 0):
+        if not (math.isfinite(number("sigma", sigma)) and sigma > 0):
             raise OptionError(f"sigma: got {sigma}, must be finite and > 0")
         return float(sigma)
     if psf is None:
@@ -220,7 +224,13 @@ def sigma_of(
 
 def radius_to_grow(sigma: float | None, options: DetectionOptions) -> int:
     """Radius [pixels] that footprints grow by."""
-    return int(options.n_sigma_to_grow * (sigma or 0.0) + 0.5)
+    radius = options.n_sigma_to_grow * (sigma or 0.0) + 0.5
+    if radius > _LARGEST_RADIUS:
+        raise OptionError(
+            f"sigma: got {sigma}, {options.n_sigma_to_grow} times of it must be at most "
+            f"{_LARGEST_RADIUS}"
+        )
+    return int(radius)
 
 
 def _bits(planes: MaskPlanes, names: tuple[str, ...]) -> np.int32:

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from deepcoadd._checks import instance, names, number
 from deepcoadd.background import TASK_BACKGROUND, BackgroundOptions
 from deepcoadd.errors import OptionError
 
@@ -115,10 +116,14 @@ class DetectionOptions:
             "min_pixels",
             "n_peaks_max_simple",
         ):
-            value = getattr(self, name)
+            value = number(name, getattr(self, name))
             if not (math.isfinite(value) and value >= 0):
                 raise OptionError(f"{name}: got {value}, must be finite and >= 0")
-        if not math.isfinite(self.adjust_background):
+        for name in ("stats_planes", "exclude_planes"):
+            object.__setattr__(self, name, names(name, getattr(self, name)))
+        for name in ("background", "temp_local_background", "temp_wide_background"):
+            instance(name, getattr(self, name), BackgroundOptions)
+        if not math.isfinite(number("adjust_background", self.adjust_background)):
             raise OptionError(f"adjust_background: got {self.adjust_background}, must be finite")
 
 

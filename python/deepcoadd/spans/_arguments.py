@@ -20,7 +20,9 @@ __all__ = [
     "bounds_of",
     "box_of",
     "check_mask",
+    "first_pixel",
     "start_of",
+    "stencil_of",
     "whole",
 ]
 
@@ -45,6 +47,20 @@ def whole(name: str, value: Any) -> int:
 def start_of(name: str, box: Box) -> tuple[int, int]:
     """First pixel (y, x) of a box."""
     return whole(name, box.y.start), whole(name, box.x.start)
+
+
+def first_pixel(start: Any) -> tuple[int, int]:
+    """First pixel (y0, x0) that a caller gives."""
+    if not (isinstance(start, tuple | list) and len(start) == 2):
+        raise OptionError(f"start: got {start!r}, must be (y0, x0)")
+    return whole("start", start[0]), whole("start", start[1])
+
+
+def stencil_of(stencil: Any) -> Stencil:
+    """Name of a stencil; refuse another."""
+    if not isinstance(stencil, str):
+        raise OptionError(f"stencil: got {stencil!r}, must be circle, manhattan or box")
+    return stencil  # type: ignore[return-value]  # the core knows the names
 
 
 def bounds_of(name: str, box: Box) -> Bounds:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from deepcoadd._checks import instance
 from deepcoadd.geometry import Box
 from deepcoadd.interop.afw_names import FootprintNames, PeakNames
 from deepcoadd.spans._arguments import Stencil
@@ -50,6 +51,10 @@ class Footprint(FootprintNames):
     spans: SpanSet
     peaks: tuple[Peak, ...] = ()
     region: Box = field(default_factory=Box.empty)
+
+    def __post_init__(self) -> None:
+        instance("spans", self.spans, SpanSet)
+        object.__setattr__(self, "peaks", tuple(self.peaks))
 
     @property
     def area(self) -> int:

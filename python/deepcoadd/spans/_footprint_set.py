@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from deepcoadd._checks import instance, number
 from deepcoadd._core import spans as _core
 from deepcoadd.errors import OptionError
 from deepcoadd.geometry import Box
@@ -69,10 +70,10 @@ class Threshold:
     def __post_init__(self) -> None:
         if self.polarity not in ("positive", "negative"):
             raise OptionError(f"polarity: got {self.polarity!r}, must be positive or negative")
+        if not isinstance(self.type, str):
+            raise OptionError(f"type: got {self.type!r}, must be the name of a type")
         for name in ("value", "include_multiplier"):
-            number = getattr(self, name)
-            if isinstance(number, bool) or not isinstance(number, int | float | np.number):
-                raise OptionError(f"{name}: got {number!r}, must be a number")
+            number(name, getattr(self, name))
 
     def _parts(self) -> tuple[float, str, bool, float]:
         negative = self.polarity == "negative"
@@ -82,7 +83,8 @@ class Threshold:
 class FootprintSet(FootprintSetNames):
     """The footprints of one image, ordered by their first pixel.
 
-    Immutable; ``len``, iteration and indexing give `Footprint` objects.
+    Immutable; ``len``, iteration and indexing give `Footprint` objects, ``==`` compares them, the
+    region and the order of peaks.
 
     Parameters
     ----------
@@ -102,7 +104,8 @@ class FootprintSet(FootprintSetNames):
     def __init__(
         self, footprints: Iterable[Footprint], region: Box, peak_order: PeakOrder = "falling"
     ) -> None:
-        parts = [(f.spans._set, [_row(p) for p in f.peaks]) for f in footprints]
+        each = [instance("footprints", one, Footprint) for one in footprints]
+        parts = [(f.spans._set, [_row(p) for p in f.peaks]) for f in each]
         self._set = _core.FootprintSet(parts, bounds_of("region", region), peak_order)
 
     @classmethod
@@ -151,6 +154,7 @@ class FootprintSet(FootprintSetNames):
         footprint without one gets its first extreme pixel.
         """
         mask: Mask | None = None
+        instance("threshold", threshold, Threshold)
         least = whole("min_pixels", min_pixels)
         if least < 0:
             raise OptionError(f"min_pixels: got {least}, must be 0 or more")
@@ -244,6 +248,15 @@ class FootprintSet(FootprintSetNames):
     def __iter__(self) -> Iterator[Footprint]:
         return (self[k] for k in range(len(self)))
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, FootprintSet):
+            return NotImplemented
+        mine, theirs = (one.__reduce__()[1] for one in (self, other))
+        return bool(mine == theirs)
+
+    def __hash__(self) -> int:
+        return hash((self.spans, self.region))
+
     def __repr__(self) -> str:
         n_peaks = len(self._set.peaks()[0])
         return f"FootprintSet({len(self)} footprints, {n_peaks} peaks, region={self.region})"
@@ -303,7 +316,8 @@ class FootprintSet(FootprintSetNames):
         """
         mine = _element(grow, isotropic=isotropic)
         theirs = _element(other_grow, isotropic=isotropic)
-        return self._wrap(self._set.merged(other._set, mine, theirs))
+        core = instance("other", other, FootprintSet)._set
+        return self._wrap(self._set.merged(core, mine, theirs))
 
     def set_mask(self, mask: Mask, bits: Bits) -> None:
         """Set bits or planes at all footprints, in place; ShapeError if one reaches outside."""
@@ -331,7 +345,7 @@ class FootprintSet(FootprintSetNames):
 
     def common_areas(self, spans: SpanSet) -> NDArray[np.uint64]:
         """(n,) uint64: pixels that are in a set, by footprint."""
-        return self._set.common_areas(spans._set)
+        return self._set.common_areas(instance("spans", spans, SpanSet)._set)
 
 
 def _row(peak: Peak) -> tuple[int, int, float, float]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from deepcoadd._checks import instance, number
 from deepcoadd._core import spans as _core
 from deepcoadd.errors import OptionError, ShapeError
 from deepcoadd.geometry import Box
@@ -23,7 +24,9 @@ from deepcoadd.spans._arguments import (
     bounds_of,
     box_of,
     check_mask,
+    first_pixel,
     start_of,
+    stencil_of,
     whole,
 )
 
@@ -55,7 +58,10 @@ class Moments(NamedTuple):
 
 def _rows(spans: ArrayLike) -> NDArray[np.int32]:
     """(n, 3) int32 array; refuse what does not fit."""
-    table = np.asarray(spans)
+    try:
+        table = np.asarray(spans)
+    except ValueError:
+        raise ShapeError("spans: got rows of different lengths, must be (n, 3)") from None
     if table.size == 0:
         return np.empty((0, 3), np.int32)
     if table.dtype.kind not in "iu":
@@ -66,6 +72,30 @@ def _rows(spans: ArrayLike) -> NDArray[np.int32]:
     if table.dtype != np.int32 and (table.min() < limits.min or table.max() > limits.max):
         raise OptionError("spans: got coordinates that need more than 32 bits")
     return table.astype(np.int32, copy=False)
+
+
+def _coordinates(name: str, values: ArrayLike) -> NDArray[np.int64]:
+    """(n,) int64 array; refuse what is not a list of whole numbers."""
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise ShapeError(f"{name}: got shape {array.shape}, must be (n,)")
+    if array.dtype.kind not in "iu" and array.size:
+        raise OptionError(f"{name}: got dtype {array.dtype}, must be integers")
+    if array.dtype == np.uint64:  # those beyond int64 are in no set, like those at its end
+        array = np.minimum(array, np.uint64(np.iinfo(np.int64).max))
+    return np.asarray(array, np.int64)
+
+
+def _positions(
+    name: str, transform: Transform, y: NDArray[np.float64], x: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What a transform makes of positions; refuse what is no position for each."""
+    made = transform(y, x)
+    if isinstance(made, tuple | list) and len(made) == 2:
+        rows, columns = (np.asarray(one, np.float64) for one in made)
+        if rows.shape == columns.shape == y.shape:
+            return rows, columns
+    raise ShapeError(f"{name}: must return two arrays y, x of shape {y.shape}, as it is given")
 
 
 class SpanSet(SpanSetNames):
@@ -117,7 +147,8 @@ class SpanSet(SpanSetNames):
     ) -> SpanSet:
         """Disc (dx**2 + dy**2 <= radius**2), diamond or square of a radius about (y, x)."""
         y, x = whole("y", y), whole("x", x)
-        return cls._wrap(_core.SpanSet.from_stencil(whole("radius", radius), stencil, y, x))
+        core = _core.SpanSet.from_stencil(whole("radius", radius), stencil_of(stencil), y, x)
+        return cls._wrap(core)
 
     @classmethod
     def from_ellipse(
@@ -142,22 +173,21 @@ class SpanSet(SpanSetNames):
     @classmethod
     def from_mask(cls, mask: Mask, bits: Bits | None = None) -> SpanSet:
         """Pixels of a mask that have any of the bits or planes (any bit at all: None)."""
-        word = -1 if bits is None else bits_of(check_mask(mask), bits)
+        check_mask(mask)
+        word = -1 if bits is None else bits_of(mask, bits)
         return cls._wrap(_core.SpanSet.from_mask(mask.array, word, start_of("mask", mask.box)))
 
     @classmethod
     def from_array(cls, array: NDArray[np.bool_], *, start: tuple[int, int] = (0, 0)) -> SpanSet:
         """True pixels of a 2-D boolean array whose first pixel is `start` (y0, x0)."""
-        first = (whole("start", start[0]), whole("start", start[1]))
-        return cls._wrap(_core.SpanSet.from_flags(array, first))
+        return cls._wrap(_core.SpanSet.from_flags(array, first_pixel(start)))
 
     @classmethod
     def from_labels(
         cls, labels: NDArray[np.uint32], *, start: tuple[int, int] = (0, 0)
     ) -> dict[int, SpanSet]:
         """Pixels of each label > 0 of a (ny, nx) uint32 image whose first pixel is `start`."""
-        first = (whole("start", start[0]), whole("start", start[1]))
-        found = _core.sets_from_labels(labels, first)
+        found = _core.sets_from_labels(labels, first_pixel(start))
         return {label: cls._wrap(core) for label, core in found}
 
     @property
@@ -256,15 +286,15 @@ class SpanSet(SpanSetNames):
 
     def overlaps(self, other: SpanSet) -> bool:
         """Whether there is a common pixel."""
-        return self._set.overlaps(other._set)
+        return self._set.overlaps(_operand(other, None)._set)
 
     def common_area(self, other: SpanSet) -> int:
         """Number of common pixels."""
-        return self._set.common_area(other._set)
+        return self._set.common_area(_operand(other, None)._set)
 
     def contains(self, other: SpanSet) -> bool:
         """Whether all pixels of `other` are in this set; *False* for an empty `other`."""
-        return self._set.contains(other._set)
+        return self._set.contains(_operand(other, None)._set)
 
     def contains_point(self, *, y: int, x: int) -> bool:
         """Whether a pixel is in the set."""
@@ -272,10 +302,7 @@ class SpanSet(SpanSetNames):
 
     def contains_points(self, *, y: ArrayLike, x: ArrayLike) -> NDArray[np.bool_]:
         """(n,) bool: whether each of the pixels (n,) y, x is in the set."""
-        rows, columns = np.asarray(y), np.asarray(x)
-        if rows.dtype.kind not in "iu" or columns.dtype.kind not in "iu":
-            raise OptionError(f"y, x: got dtypes {rows.dtype}, {columns.dtype}, must be integers")
-        return self._set.contains_pixels(rows.astype(np.int64), columns.astype(np.int64))
+        return self._set.contains_pixels(_coordinates("y", y), _coordinates("x", x))
 
     def split(self, connectivity: int = 4) -> list[SpanSet]:
         """Connected components by first pixel (of an empty set: one empty set).
@@ -287,7 +314,7 @@ class SpanSet(SpanSetNames):
     def _element(self, shape: int | SpanSet, stencil: Stencil) -> _core.SpanSet:
         if isinstance(shape, SpanSet):
             return shape._set
-        return _core.SpanSet.from_stencil(whole("radius", shape), stencil, 0, 0)
+        return _core.SpanSet.from_stencil(whole("radius", shape), stencil_of(stencil), 0, 0)
 
     def dilated(self, shape: int | SpanSet, stencil: Stencil = "circle") -> SpanSet:
         """Minkowski sum with a stencil of a radius, or with a set (an empty one: no change)."""
@@ -322,14 +349,23 @@ class SpanSet(SpanSetNames):
         -------
         SpanSet
             Empty if `inverse` does not bring the corners back to within one pixel.
+
+        Raises
+        ------
+        ShapeError
+            A transform does not return two arrays of the shape it is given.
+        OptionError
+            The box of the result has more than 2**31 pixels, or lies beyond 2**30.
         """
         if self.is_empty:
             return self
         box = self.box
         y = np.array([box.y.min, box.y.min, box.y.max, box.y.max], float)
         x = np.array([box.x.min, box.x.max, box.x.min, box.x.max], float)
-        corners = forward(y, x)
-        back = inverse(*corners)
+        corners = _positions("forward", forward, y, x)
+        if not np.isfinite(corners).all():
+            return SpanSet()
+        back = _positions("inverse", inverse, *corners)
         if not max(np.abs(back[0] - y).max(), np.abs(back[1] - x).max()) <= 1.0:
             return SpanSet()
         low = [math.ceil(v.min() - 0.5) for v in corners]
@@ -341,7 +377,8 @@ class SpanSet(SpanSetNames):
         rows = max(1, _CHUNK // max(hull.x.size, 1))
         for tile in hull.tiles((rows, max(hull.x.size, 1))):
             grid = np.mgrid[tile.y.start : tile.y.stop, tile.x.start : tile.x.stop].astype(float)
-            source = [np.floor(v.ravel() + 0.5) for v in inverse(grid[0], grid[1])]
+            found = _positions("inverse", inverse, grid[0], grid[1])
+            source = [np.floor(v.ravel() + 0.5) for v in found]
             known = np.isfinite(source[0]) & np.isfinite(source[1])
             near = [np.where(known, v, 2.0**31).clip(-(2.0**31), 2.0**31) for v in source]
             inside = self.contains_points(y=near[0].astype(np.int64), x=near[1].astype(np.int64))
@@ -362,6 +399,7 @@ class SpanSet(SpanSetNames):
 
     def flatten(self, image: Image | Mask) -> NDArray[Any]:
         """(area,) values of an image at the pixels of the set, all of which must lie in it."""
+        instance("image", image, Mask if isinstance(image, Mask) else Image)
         return np.asarray(image.array[self._local(image.box)])
 
     def unflatten(self, values: ArrayLike, fill: float = 0) -> Image:
@@ -369,7 +407,7 @@ class SpanSet(SpanSetNames):
         flat = np.asarray(values)
         if flat.shape != (self.area,):
             raise ShapeError(f"values: got shape {flat.shape}, must be {(self.area,)}")
-        out = np.full(self.box.shape, fill, flat.dtype)
+        out = np.full(self.box.shape, _as_pixel("fill", fill, flat.dtype), flat.dtype)
         out[self._local(self.box)] = flat
         return Image(out, self.box)
 
@@ -382,7 +420,7 @@ class SpanSet(SpanSetNames):
 
     def to_mask(self, box: Box, bits: Bits, planes: MaskPlanes = DEFAULT_PLANES) -> Mask:
         """Mask of a box with bits or planes set at the pixels of the set inside it."""
-        mask = Mask.zeros(box, planes)
+        mask = Mask.zeros(instance("box", box, Box), planes)
         self.clipped_to(box).set_mask(mask, bits)
         return mask
 
@@ -405,15 +443,28 @@ class SpanSet(SpanSetNames):
         ------
         ShapeError
             A pixel lies outside the image and `clip` is off.
+        OptionError
+            Pixels of the image cannot hold the value.
         """
+        instance("image", image, Mask if isinstance(image, Mask) else Image)
         part = self if region is None else self.clipped_to(region)
         part = part.clipped_to(image.box) if clip else part
-        image.array[part._local(image.box)] = value
+        image.array[part._local(image.box)] = _as_pixel("value", value, image.array.dtype)
 
     def count(self, mask: Mask, any_of: Bits = 0, none_of: Bits = 0) -> int:
         """Number of pixels inside the mask with any of some bits (0: all) and none of others."""
         words = bits_of(check_mask(mask), any_of), bits_of(mask, none_of)
         return self._set.count(mask.array, start_of("mask", mask.box), *words)
+
+
+def _as_pixel(name: str, value: float, dtype: np.dtype[Any]) -> float:
+    """Return a value; refuse one that pixels of a type cannot hold."""
+    if dtype.kind in "iu":
+        number(name, value)
+        limits = np.iinfo(dtype)
+        if not (limits.min <= value <= limits.max and float(value).is_integer()):
+            raise OptionError(f"{name}: got {value}, must be a whole number that {dtype} holds")
+    return value
 
 
 def _operand(other: SpanSet | Mask, bits: Bits | None) -> SpanSet:
@@ -422,4 +473,4 @@ def _operand(other: SpanSet | Mask, bits: Bits | None) -> SpanSet:
         return SpanSet.from_mask(other, bits)
     if bits is not None:
         raise OptionError(f"bits: got {bits!r}, must be None beside a SpanSet")
-    return other
+    return instance("other", other, SpanSet)

@@ -241,8 +241,8 @@ class CompareWarpAssembleCoaddTask(AssembleCoaddTask):
 
         def without(left: WarpRef | None) -> Exposure:
             rest = [row for row in rows if not _is_same(row[0], left)]
-            if not rest:
-                raise NoDataError("leaveOneOut: there is one PSF-matched warp only")
+            if not rest:  # on its own it is its template, and shows nothing
+                return as_exposure(supplementary.templateCoadd)
             template: Exposure = static.run(
                 skyInfo, *(list(column) for column in zip(*rest, strict=True))
             ).coaddExposure

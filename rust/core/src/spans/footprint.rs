@@ -69,10 +69,12 @@ impl PeakOrder {
     }
 
     fn compare(self, a: &Peak, b: &Peak) -> Ordering {
+        // Adding 0 makes -0 one value with 0.
+        let (first, second) = (a.value + 0.0, b.value + 0.0);
         let values = match self {
-            Self::Falling => b.value.total_cmp(&a.value),
-            Self::Rising => a.value.total_cmp(&b.value),
-            Self::Magnitude => b.value.abs().total_cmp(&a.value.abs()),
+            Self::Falling => second.total_cmp(&first),
+            Self::Rising => first.total_cmp(&second),
+            Self::Magnitude => second.abs().total_cmp(&first.abs()),
         };
         values.then((a.x, a.y).cmp(&(b.x, b.y)))
     }
