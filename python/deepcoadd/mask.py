@@ -143,7 +143,15 @@ class MaskPlanes(Mapping[str, int]):
         return reduce(operator.or_, (_bit_value(self[name]) for name in names), 0)
 
     def known_bitmask(self, names: Iterable[str]) -> int:
-        """Bits of those named planes that exist; others count for nothing."""
+        """Bits of those named planes that exist; others count for nothing.
+
+        Raises
+        ------
+        MaskPlaneError
+            The names are one text, whose letters would count as names.
+        """
+        if isinstance(names, str):
+            raise MaskPlaneError(f"mask planes: got {names!r}, must be several names")
         return self.bitmask(*(name for name in names if name in self))
 
     def names_of(self, bits: int) -> tuple[str, ...]:

@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from deepcoadd._core import background as _core
+from deepcoadd.background._checks import check_count
 from deepcoadd.background._planes import whole_rows
+from deepcoadd.errors import OptionError
 from deepcoadd.geometry import Box
 from deepcoadd.image import Image, MaskedImage
 from deepcoadd.mask import Mask
@@ -41,8 +43,12 @@ def bin_image(
     Raises
     ------
     OptionError
-        The block has no pixels.
+        The block is not two whole numbers, or has no pixels.
     """
+    if not isinstance(block, tuple) or len(block) != 2:
+        raise OptionError(f"block: got {block!r}, must be pixels (y, x)")
+    for side in block:
+        check_count("block", side, 1)
     bits = None if ignore is None else pixels.planes.known_bitmask(ignore)
     image, mask, variance = whole_rows(pixels)
     values, words, squares = _core.bin_image(image, mask, variance, block=block, ignore=bits)

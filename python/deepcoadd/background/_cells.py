@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deepcoadd._core import background as _core
-from deepcoadd.errors import OptionError
+from deepcoadd.background._checks import check_positive
+from deepcoadd.errors import ShapeError
 
 __all__ = ["fill_cells", "smooth_cells"]
 
@@ -70,11 +71,14 @@ def smooth_cells(values: ArrayLike, bad: ArrayLike, sigma: float) -> NDArray[np.
     ------
     OptionError
         `sigma` is not finite and above 0.
+    ShapeError
+        The cells are no grid, or shapes differ.
     """
-    if not 0 < sigma < np.inf:
-        raise OptionError(f"sigma: got {sigma}, must be finite and above 0")
-    grid = np.asarray(values, np.float64)
-    good = ~(np.asarray(bad, bool) | np.isnan(grid))
+    check_positive("sigma", sigma)
+    grid, flags = np.asarray(values, np.float64), np.asarray(bad, bool)
+    if grid.ndim != 2 or flags.shape != grid.shape:
+        raise ShapeError(f"bad: got {flags.shape}, must be {grid.shape} like the values, (ny, nx)")
+    good = ~(flags | np.isnan(grid))
     sums, weights = (_blurred(np.where(good, v, 0.0), sigma) for v in (grid, np.ones(grid.shape)))
     with np.errstate(invalid="ignore"):
         return np.where(weights > 0, sums / weights, np.nan)
@@ -84,7 +88,8 @@ def _blurred(grid: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
     """Convolution with a Gaussian of sum 1; there is nothing beyond the grid."""
     for axis in (0, 1):
         n = grid.shape[axis]
-        reach = int(_REACH * sigma + 0.5)
+        # The sum of the weights, whatever it is, is that of both numerator and denominator.
+        reach = min(int(_REACH * sigma + 0.5), n)
         weight = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
         weight /= weight.sum()
         offset = np.subtract.outer(np.arange(n), np.arange(n))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepcoadd._core import background as _core
+from deepcoadd.background._checks import check_choice, check_count
 from deepcoadd.errors import OptionError
 from deepcoadd.geometry import Box, Interval
 
@@ -66,8 +67,14 @@ def choose_grid(
     Raises
     ------
     OptionError
-        Bins are too few and may not be made do with, or pixels are too few for smaller ones.
+        Bins are too few and may not be made do with, or pixels are too few for smaller ones; a
+        number or name is not allowed.
     """
+    for name, pair in (("shape", shape), ("bin_size", bin_size)):
+        for value in pair:
+            check_count(name, value, 1)
+    check_count("order", order, 0)
+    check_choice("undersample_style", undersample_style, UNDERSAMPLE_STYLES)
     ny, nx = (
         max((2 * n + size) // (2 * size), 1) if nearest else -(-n // size)
         for n, size in zip(shape, bin_size, strict=True)

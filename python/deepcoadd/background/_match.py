@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from deepcoadd.background._checks import check_count
 from deepcoadd.background._match_accept import AcceptOptions, accept_match
 from deepcoadd.background._match_classic import match_to_reference
 from deepcoadd.background._match_global import GlobalFit, match_globally
@@ -142,8 +143,8 @@ def match_backgrounds(
     refs = as_refs(inputs)
     if not refs:
         raise NoWorkError("inputs: got none, must be exposures to match")
-    if reference is not None and not 0 <= reference < len(refs):
-        raise OptionError(f"reference: got {reference}, must be 0 to {len(refs) - 1}")
+    if reference is not None:
+        check_count("reference", reference, 0, len(refs) - 1)
     if box is not None and mode != "global":
         raise OptionError(f"box: got {box}, must be None in the mode {mode!r}")
     chosen = _options(mode, options)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from deepcoadd.background._match_options import check_positive
+from deepcoadd.background._checks import check_positive, check_share
 from deepcoadd.background._match_result import MatchResult
 from deepcoadd.errors import OptionError
 
@@ -45,8 +45,7 @@ class AcceptOptions:
     def __post_init__(self) -> None:
         for name in ("max_ratio", "max_rms"):
             check_positive(name, getattr(self, name))
-        if not 0 <= self.min_used <= 1:
-            raise OptionError(f"min_used: got {self.min_used!r}, must be 0 to 1")
+        check_share("min_used", self.min_used)
 
 
 _DEFAULTS = AcceptOptions()

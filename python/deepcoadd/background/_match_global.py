@@ -156,7 +156,6 @@ def _smooth_field(
         pairs = pairs_of(weights, max(options.min_cells, 3 * series.n_polynomials))
         if not pairs:
             order = 1 if pairs_of(weights, max(options.min_cells, 6)) else 0
-            _log.warning("too few cells are shared for more than polynomials of order %d", order)
             return _polynomials(grid, weights, order, max(options.ridge, 1e-6))
         phi = series.cells()
         prior = most_likely_prior(values, weights, series, phi, pairs)
@@ -234,6 +233,9 @@ def fit_levels(levels: CellLevels, options: GlobalMatchOptions = _DEFAULTS) -> G
         rest = values - factors @ basis.phi.T
         if left:
             weights = _kept(rest, weights, all_weights, options.sigma_clip)
+    if options.order is None and basis.prior is None:
+        order = basis.series.order
+        _log.warning("too few cells are shared for more than polynomials of order %d", order)
     rest = residuals(rest, weights)
     used = weights > 0
     shape = levels.values.shape

@@ -3,9 +3,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
+from deepcoadd.background._checks import (
+    check_choice,
+    check_count,
+    check_least,
+    check_planes,
+    check_positive,
+    check_share,
+)
 from deepcoadd.background._options import EDGES
 from deepcoadd.errors import OptionError
 
@@ -16,7 +23,6 @@ __all__ = [
     "ClassicMatchOptions",
     "GlobalMatchOptions",
     "TractMatchOptions",
-    "check_positive",
 ]
 
 MATCH_STYLES = ("CONSTANT", "LINEAR", "NATURAL_SPLINE", "AKIMA_SPLINE", "NONE")
@@ -25,22 +31,6 @@ _UNDERSAMPLE = ("THROW_EXCEPTION", "REDUCE_INTERP_ORDER", "INCREASE_NXNYSAMPLE")
 _BAD_PLANES = ("NO_DATA", "DETECTED", "DETECTED_NEGATIVE", "SAT", "BAD", "INTRP", "CR")
 _GAUGES = ("weighted", "reference", "gradient")
 _BINNINGS = ("exact", "fast")
-
-
-def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise OptionError(f"{name}: got {value!r}, must be one of {', '.join(allowed)}")
-
-
-def _check_least(name: str, value: float, least: float) -> None:
-    if not (math.isfinite(value) and value >= least):
-        raise OptionError(f"{name}: got {value!r}, must be finite and {least} or more")
-
-
-def check_positive(name: str, value: float) -> None:
-    """Refuse a number that is not finite and above 0."""
-    if not (math.isfinite(value) and value > 0):
-        raise OptionError(f"{name}: got {value!r}, must be finite and above 0")
 
 
 @dataclass(frozen=True)
@@ -111,19 +101,19 @@ class ClassicMatchOptions:
     variance_inflation: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_choice("statistic", self.statistic, MATCH_STATISTICS)
-        _check_choice("edge", self.edge, EDGES)
-        _check_choice("undersample_style", self.undersample_style, _UNDERSAMPLE)
-        _check_choice("interp_style", self.interp_style, MATCH_STYLES)
-        _check_choice("cost_model", self.cost_model, ("robust", "classic"))
-        least = {"order": 0, "bin_size": 1, "n_iter": 1, "stdev_floor": 0.0}
-        for name, value in least.items():
-            _check_least(name, getattr(self, name), value)
+        check_choice("statistic", self.statistic, MATCH_STATISTICS)
+        check_choice("edge", self.edge, EDGES)
+        check_choice("undersample_style", self.undersample_style, _UNDERSAMPLE)
+        check_choice("interp_style", self.interp_style, MATCH_STYLES)
+        check_choice("cost_model", self.cost_model, ("robust", "classic"))
+        for name, least in (("order", 0), ("bin_size", 1), ("n_iter", 1)):
+            check_count(name, getattr(self, name), least)
+        check_least("stdev_floor", self.stdev_floor, 0.0)
         for name in ("sigma_clip", "variance_inflation"):
             check_positive(name, getattr(self, name))
         for name in ("weight_coverage", "weight_variance", "weight_level"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise OptionError(f"{name}: got {getattr(self, name)!r}, must be 0 to 1")
+            check_share(name, getattr(self, name))
+        check_planes("bad_planes", self.bad_planes)
         if self.undersample_style == "INCREASE_NXNYSAMPLE" and not self.use_polynomial:
             raise OptionError(
                 "undersample_style: got INCREASE_NXNYSAMPLE, which needs use_polynomial; otherwise "
@@ -188,17 +178,16 @@ class GlobalMatchOptions:
     variance_inflation: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_choice("gauge", self.gauge, _GAUGES)
+        check_choice("gauge", self.gauge, _GAUGES)
         check_positive("variance_inflation", self.variance_inflation)
-        least = {"cell_size": 0, "n_rounds": 1, "ridge": 0.0, "min_cells": 1}
+        for name, least in (("cell_size", 0), ("n_rounds", 1), ("min_cells", 1)):
+            check_count(name, getattr(self, name), least)
         if self.order is not None:
-            least["order"] = 0
-        for name, value in least.items():
-            _check_least(name, getattr(self, name), value)
-        if not 0 <= self.min_fraction <= 1:
-            raise OptionError(f"min_fraction: got {self.min_fraction!r}, must be 0 to 1")
-        if not self.sigma_clip > 0:
-            raise OptionError(f"sigma_clip: got {self.sigma_clip!r}, must be above 0")
+            check_count("order", self.order, 0)
+        check_least("ridge", self.ridge, 0.0)
+        check_share("min_fraction", self.min_fraction)
+        check_positive("sigma_clip", self.sigma_clip)
+        check_planes("bad_planes", self.bad_planes)
         if (self.gauge == "reference") != (self.reference is not None):
             raise OptionError(
                 f"reference: got {self.reference!r} with gauge {self.gauge!r}; the gauge "
@@ -257,11 +246,11 @@ class TractMatchOptions:
     variance_inflation: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_choice("interp_style", self.interp_style, MATCH_STYLES[:-1])
-        _check_choice("binning", self.binning, _BINNINGS)
+        check_choice("interp_style", self.interp_style, MATCH_STYLES[:-1])
+        check_choice("binning", self.binning, _BINNINGS)
         check_positive("variance_inflation", self.variance_inflation)
-        _check_least("cell_size", self.cell_size, 2)
-        _check_least("smooth", self.smooth, 0.0)
+        check_count("cell_size", self.cell_size, 2)
+        check_least("smooth", self.smooth, 0.0)
         for name in ("min_fraction", "weight_chi2", "weight_variance", "weight_coverage"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise OptionError(f"{name}: got {getattr(self, name)!r}, must be 0 to 1")
+            check_share(name, getattr(self, name))
+        check_planes("bad_planes", self.bad_planes)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from deepcoadd._core import background as _core
 from deepcoadd.background._approximate import Polynomial, fit_polynomial
 from deepcoadd.background._cells import fill_cells
+from deepcoadd.background._checks import check_finite
 from deepcoadd.background._curves import Curves
 from deepcoadd.background._grid import bin_centers
 from deepcoadd.background._options import BackgroundOptions
@@ -96,13 +97,15 @@ class BackgroundModel(BackgroundNames):
         image : Image
             float32 image inside the box that the bins cover; changed.
         factor : float
-            What to multiply the background by first; used as float32. -1 subtracts.
+            What to multiply the background by first; used as float32, in which it is finite. -1
+            subtracts.
 
         Raises
         ------
         ShapeError, OptionError, SingularError, TooManyMaskedPixelsError
             As for `image`; the image given is then as it was.
         """
+        check_finite("factor", factor)
         self._render(image, float(factor))
 
     def subtract_from(self, image: Image) -> None:
@@ -110,7 +113,8 @@ class BackgroundModel(BackgroundNames):
         self.add_to(image, -1.0)
 
     def scaled_by(self, factor: float) -> BackgroundModel:
-        """The background times a factor, with variances times its square."""
+        """The background times a finite factor, with variances times its square."""
+        check_finite("factor", factor)
         times = np.float32(factor)
         return replace(self, values=self.values * times, variances=self.variances * times**2)
 

@@ -6,8 +6,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from deepcoadd.background._checks import (
+    check_choice,
+    check_count,
+    check_least,
+    check_planes,
+    check_positive,
+)
 from deepcoadd.background._grid import UNDERSAMPLE_STYLES, Grid, choose_grid
-from deepcoadd.errors import OptionError
 
 __all__ = ["EDGES", "INTERPOLATIONS", "TASK_BACKGROUND", "BackgroundOptions"]
 
@@ -94,24 +100,19 @@ class BackgroundOptions:
             ("undersample_style", UNDERSAMPLE_STYLES),
             ("approx_terms", _TERMS),
         ):
-            if getattr(self, name) not in allowed:
-                raise OptionError(
-                    f"{name}: got {getattr(self, name)!r}, must be one of {', '.join(allowed)}"
-                )
+            check_choice(name, getattr(self, name), allowed)
         for name, least in (
             ("n_iter", 1),
             ("bin_size", 1),
             ("bin_size_x", 0),
             ("bin_size_y", 0),
-            ("edge_reach", 0.0),
             ("approx_order", 0),
             ("approx_order_y", -1),
         ):
-            # Written so that NaN is refused.
-            if not getattr(self, name) >= least:
-                raise OptionError(f"{name}: got {getattr(self, name)}, must be {least} or more")
-        if not 0 < self.sigma_clip < math.inf:
-            raise OptionError(f"sigma_clip: got {self.sigma_clip}, must be finite and above 0")
+            check_count(name, getattr(self, name), least)
+        check_least("edge_reach", self.edge_reach, 0.0, finite=False)
+        check_positive("sigma_clip", self.sigma_clip)
+        check_planes("ignored_planes", self.ignored_planes)
 
     @property
     def orders(self) -> tuple[int, int]:

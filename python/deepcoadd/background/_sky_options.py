@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
+from deepcoadd.background._checks import (
+    check_choice,
+    check_count,
+    check_planes,
+    check_positive,
+)
 from deepcoadd.background._options import BackgroundOptions
-from deepcoadd.errors import OptionError
 
 __all__ = ["NUISANCES", "SKY_BACKGROUND", "TASK_SKY", "SkyOptions"]
 
@@ -85,16 +89,12 @@ class SkyOptions:
             ("statistic", _STATISTICS),
             ("nuisance", NUISANCES),
         ):
-            if getattr(self, name) not in allowed:
-                raise OptionError(
-                    f"{name}: got {getattr(self, name)!r}, must be one of {', '.join(allowed)}"
-                )
+            check_choice(name, getattr(self, name), allowed)
         for name, least in (("y_samples", 1), ("x_samples", 1), ("n_iter", 1), ("max_rounds", 0)):
-            if getattr(self, name) < least:
-                raise OptionError(f"{name}: got {getattr(self, name)}, must be {least} or more")
+            check_count(name, getattr(self, name), least)
         for name in ("sigma_clip", "reject"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise OptionError(f"{name}: got {getattr(self, name)}, must be finite and above 0")
+            check_positive(name, getattr(self, name))
+        check_planes("ignored_planes", self.ignored_planes)
 
 
 TASK_SKY = SkyOptions(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepcoadd._core import background as _core
+from deepcoadd.background._checks import check_finite
 from deepcoadd.background._model import BackgroundModel
 from deepcoadd.background._planes import with_whole_rows
 from deepcoadd.background._sky_means import curve_variances
@@ -205,7 +206,7 @@ def solve_sky_scale(samples: Sequence[SkySamples], options: SkyOptions = _DEFAUL
     SingularError
         The frame is a sum of the nuisance terms.
     ShapeError
-        The numbers of samples of an exposure and its sky frame differ.
+        The numbers of samples of an exposure and its sky frame, or of their errors, differ.
     OptionError
         Samples without errors are to be weighted, or without places to be fitted by nuisances.
     """
@@ -249,6 +250,13 @@ def _joined(samples: Sequence[SkySamples]) -> tuple[Floats, Floats]:
                 f"sky samples: detector {k} has {np.shape(one.image)} of the image and "
                 f"{np.shape(one.sky)} of the sky frame, must be equal numbers"
             )
+        for name in ("variance", "sky_variance", "y", "x"):
+            part = getattr(one, name)
+            if part is not None and np.shape(part) != np.shape(one.image):
+                raise ShapeError(
+                    f"sky samples: detector {k} has {np.shape(part)} of {name}, must be "
+                    f"{np.shape(one.image)}"
+                )
     image, sky = (
         np.concatenate([np.asarray(getattr(s, name), np.float64) for s in samples])
         for name in ("image", "sky")
@@ -389,7 +397,6 @@ def subtract_sky_frame(image: MaskedImage, sky: BackgroundModel, scale: float) -
         The scale is not finite.
     """
     check_boxes(image, sky)
-    if not np.isfinite(scale):
-        raise OptionError(f"scale: got {scale}, must be finite")
+    check_finite("scale", scale)
     sky.add_to(Image(image.image.array, image.box), -float(scale))
     return sky.scaled_by(scale)

@@ -13,6 +13,13 @@ from numpy.typing import NDArray
 
 from deepcoadd._core import background as _core
 from deepcoadd.background._cells import fill_cells, smooth_cells
+from deepcoadd.background._checks import (
+    check_choice,
+    check_count,
+    check_least,
+    check_planes,
+    check_positive,
+)
 from deepcoadd.background._grid import bin_centers
 from deepcoadd.background._model import BackgroundModel
 from deepcoadd.background._options import INTERPOLATIONS, BackgroundOptions
@@ -32,6 +39,9 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
+
+_MOST = 10**8
+"""Superpixels of a grid (2.4 GB)."""
 
 
 class FrameTransform(Protocol):
@@ -157,23 +167,13 @@ class SuperpixelOptions:
 
     def __post_init__(self) -> None:
         for name in ("y_size", "x_size", "pixel_size"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise OptionError(f"{name}: got {getattr(self, name)}, must be finite and above 0")
+            check_positive(name, getattr(self, name))
         for name in ("min_fraction", "smooth"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise OptionError(
-                    f"{name}: got {getattr(self, name)}, must be finite and 0 or more"
-                )
-        for name, allowed in (
-            ("fill", ("INPAINT", *INTERPOLATIONS)),
-            ("algorithm", INTERPOLATIONS),
-        ):
-            if getattr(self, name) not in allowed:
-                raise OptionError(
-                    f"{name}: got {getattr(self, name)!r}, must be one of {', '.join(allowed)}"
-                )
-        if self.binning < 1:
-            raise OptionError(f"binning: got {self.binning}, must be 1 or more")
+            check_least(name, getattr(self, name), 0.0)
+        check_choice("fill", self.fill, ("INPAINT", *INTERPOLATIONS))
+        check_choice("algorithm", self.algorithm, INTERPOLATIONS)
+        check_count("binning", self.binning, 1)
+        check_planes("ignored_planes", self.ignored_planes)
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -222,15 +222,24 @@ class SuperpixelBackground:
         ------
         NoDataError
             There is no detector.
+        OptionError
+            A transform gives no places for the corners, or the superpixels are too many (10^8).
         """
         places = [_corners(box, transform) for box, transform in detectors]
         if not places:
             raise NoDataError("superpixels: got no detectors, must be at least one")
         y, x = (np.concatenate(values) for values in zip(*places, strict=True))
+        if not (np.isfinite(y).all() and np.isfinite(x).all()):
+            raise OptionError("transform: got places of corners that are not finite")
         shape = (
             math.ceil(float(np.ptp(y)) / options.y_size) + 2,
             math.ceil(float(np.ptp(x)) / options.x_size) + 2,
         )
+        if math.prod(shape) > _MOST:
+            raise OptionError(
+                f"y_size, x_size: got {options.y_size:g} and {options.x_size:g}, must be larger: "
+                f"detectors would need {shape[0]} x {shape[1]} superpixels"
+            )
         sy, sx = options.scale
         return cls(options, (1.0 - float(y.min()) * sy, 1.0 - float(x.min()) * sx), shape)
 
@@ -276,6 +285,8 @@ class SuperpixelBackground:
             np.floor(np.stack(self._to_pixels(transform, j + s, i + s)) + 0.5) for s in (-0.5, 0.5)
         )
         first, last = np.minimum(low, high), np.maximum(low, high) + 1
+        # Superpixels that a transform knows no pixels of hold none.
+        first, last = (np.where(np.isfinite(first + last), v, -np.inf) for v in (first, last))
         (y0, x0), (height, width) = box.start, box.shape
         y = np.clip(np.stack([first[0], last[0]]) - y0, 0, height).astype(np.int64)
         x = np.clip(np.stack([first[1], last[1]]) - x0, 0, width).astype(np.int64)
@@ -405,10 +416,16 @@ class SuperpixelBackground:
         ------
         NoDataError
             No superpixel is good, or the detector lies outside the grid.
+        ShapeError
+            The grid given has another shape.
         """
         n = (max(side // self.options.binning, 1) for side in box.shape)
         y, x = np.meshgrid(*bin_centers(box, (next(n), next(n))), indexing="ij")
         grid = self.statistics() if statistics is None else statistics
+        if np.shape(grid) != self.numbers.shape:
+            raise ShapeError(
+                f"statistics: got {np.shape(grid)}, must be {self.numbers.shape} superpixels"
+            )
         values = self.sample(grid, *transform.to_frame(y, x))
         outside = np.isnan(values)
         if outside.all():

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from deepcoadd._core import background as _core
 from deepcoadd.background._approximate import chebyshev_terms
+from deepcoadd.background._checks import check_choice, check_count, check_positive
 from deepcoadd.background._least_squares import normal_equations
 from deepcoadd.background._model import BackgroundModel
 from deepcoadd.background._superpixels import FrameTransform
-from deepcoadd.errors import NoDataError, OptionError, ShapeError, SingularError
+from deepcoadd.errors import NoDataError, ShapeError, SingularError
 
 __all__ = ["VisitBackground", "VisitBackgroundOptions", "VisitBins", "fit_visit_background"]
 
@@ -73,18 +74,13 @@ class VisitBackgroundOptions:
     weighting: bool = True
 
     def __post_init__(self) -> None:
-        for name, allowed in (("terms", _TERMS), ("levels", _LEVELS)):
-            if getattr(self, name) not in allowed:
-                raise OptionError(
-                    f"{name}: got {getattr(self, name)!r}, must be one of {', '.join(allowed)}"
-                )
+        check_choice("terms", self.terms, _TERMS)
+        check_choice("levels", self.levels, _LEVELS)
         for name in ("y_order", "x_order", "n_iter"):
-            if getattr(self, name) < 0:
-                raise OptionError(f"{name}: got {getattr(self, name)}, must be 0 or more")
+            check_count(name, getattr(self, name), 0)
         for name in ("clip_positive", "clip_negative"):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise OptionError(f"{name}: got {value}, must be finite and above 0, or none")
+            if getattr(self, name) is not None:
+                check_positive(name, getattr(self, name))
 
 
 @dataclass(frozen=True)
