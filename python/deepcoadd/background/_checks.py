@@ -32,7 +32,8 @@ def check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
 
 def check_count(name: str, value: Any, least: int, most: float = math.inf) -> None:
     """Refuse what is not a whole number from `least` to `most`."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or not least <= value <= most:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or not least <= value <= most:
         allowed = f"{least} or more" if most == math.inf else f"from {least} to {most}"
         raise OptionError(f"{name}: got {value!r}, must be a whole number, {allowed}")
 
