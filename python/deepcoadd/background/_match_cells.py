@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepcoadd._core import background as _core
+from deepcoadd._core import convolve as _convolve
 from deepcoadd.errors import OptionError
 from deepcoadd.geometry import Box, Interval
 from deepcoadd.refs import WarpRef, look
@@ -39,11 +40,22 @@ Words = NDArray[np.int32]
 
 BAD = 1
 _STATS = StatsOptions(bad_bits=BAD)
+_LEVEL_STATS = StatsOptions(bad_bits=BAD, sigma_clip=4.0)
+"""Of what the marks have left nearly all is noise, of which 3 sigma would clip too much: the median
+of all exposures takes a share of it, and the tails of the rest are long."""
+
 _CELLS_AT_A_TIME = 16
 """Cells of a row that are taken together. Artifacts are grown within them, so their number is
 fixed: no memory budget changes a result."""
 
 _STEP = 4
+
+_SOURCE, _ARTIFACT = 3.5, 4.0
+"""Sums of 5 x 5 pixels that are farther off are marked [sigma]."""
+
+_WING_WIDTH, _WING_SHARE = 4.0, 0.3
+"""Light of marked sources is spread by a Gaussian of this sigma [pixels]; where there is more of it
+than this share of the scatter of a pixel, the wings that the seeing changes are marked too."""
 
 _BYTES_PER_PIXEL = 24
 """Image, mask, difference and scratch of one exposure."""
@@ -220,21 +232,28 @@ def read_part(ref: WarpRef, box: Box, bad_planes: tuple[str, ...]) -> tuple[Pixe
     return image, mask
 
 
-def cell_table(image: Pixels, mask: Words, edges: list[int], statistic: Property) -> Floats:
+def cell_table(
+    image: Pixels,
+    mask: Words,
+    edges: list[int],
+    statistic: Property,
+    options: StatsOptions = _STATS,
+) -> Floats:
     """Value, squared error, variance and number of the good pixels of a row of cells, (4, n)."""
     cells = [[0, len(image), x0, x1] for x0, x1 in itertools.pairwise(edges)]
     found = _core.cell_statistics(
-        image, mask, cells, property=int(statistic), options=_STATS.core_options()
+        image, mask, cells, property=int(statistic), options=options.core_options()
     )
     return np.asarray(found[:, :4].T)
 
 
-def _cells(
-    planes: Sequence[tuple[Pixels, Words]], edges: list[int], statistic: Property, step: int = 1
-) -> Iterator[Floats]:
-    """Tables of the cells of some exposures; with `step`, of every so many rows."""
-    for image, mask in planes:
-        yield cell_table(image[::step], mask[::step], edges, statistic)
+def _rough_levels(
+    planes: Sequence[tuple[Pixels, Words]], edges: list[int], statistic: Property
+) -> list[Floats]:
+    """Values of the cells of some exposures from every fourth row."""
+    return [
+        cell_table(image[::_STEP], mask[::_STEP], edges, statistic)[0] for image, mask in planes
+    ]
 
 
 def _levels(
@@ -254,15 +273,17 @@ def _levels(
             total += known
 
     # Levels that are subtracted here are added again: every fourth row says enough of them.
-    shift([found[0] for found in _cells(planes, edges, Property.MEDIAN, _STEP)])
+    shift(_rough_levels(planes, edges, Property.MEDIAN))
     scene = np.zeros_like(planes[0][0])
     # Exposures with other masks have other levels at first, which the second round puts right.
     planes, scene = _less_median(planes, scene)
-    shift([found[0] for found in _cells(planes, edges, Property.MEANCLIP, _STEP)])
+    shift(_rough_levels(planes, edges, Property.MEANCLIP))
     planes, scene = _less_median(planes, scene)
     planes = _without_outliers(planes, scene, edges)
     values, variances = np.empty((n, n_cells)), np.empty((n, n_cells))
-    for k, (value, square, _, n_good) in enumerate(_cells(planes, edges, Property.MEANCLIP)):
+    for k, (image, mask) in enumerate(planes):
+        found = cell_table(image, mask, edges, Property.MEANCLIP, _LEVEL_STATS)
+        value, square, _, n_good = found
         good = n_good >= np.maximum(least, 2)
         values[k] = np.where(good, levels[k] + value, np.nan)
         variances[k] = np.where(good, square, np.nan)
@@ -314,6 +335,25 @@ def _without_outliers(
         )
 
     # Light of a large galaxy widens the scatter of a cell and is no source to leave out.
-    sources = flagged([scene], [nowhere], 3.0, np.inf)[0]
-    masks = flagged(images, [mask | sources for mask in masks], 4.0, 1.2)
+    sources = flagged([scene], [nowhere], _SOURCE, np.inf)[0]
+    sources |= _wings(scene, sources, nowhere, edges)
+    masks = flagged(images, [mask | sources for mask in masks], _ARTIFACT, 1.2)
     return list(zip(images, masks, strict=True))
+
+
+def _wings(scene: Pixels, sources: Words, nowhere: Words, edges: list[int]) -> Words:
+    """Marks where light of sources may be, the farther out the brighter they are."""
+    free = sources == 0
+    light = np.zeros_like(scene)
+    for first, stop in itertools.pairwise(edges):
+        cut = np.s_[:, first:stop]
+        level = np.median(scene[cut][free[cut]]) if free[cut].any() else np.float32(0)
+        light[cut] = np.where(free[cut] | (nowhere[cut] != 0), 0, scene[cut] - level)
+    if not free.any():
+        return np.zeros_like(sources)
+    reach = int(4 * _WING_WIDTH)
+    taps = _convolve.gaussian_taps(_WING_WIDTH, 2 * reach + 1)
+    spread = np.empty_like(scene)
+    _convolve.separable((np.pad(light, reach), None, None), taps, taps, out=(spread, None, None))
+    sigma = 1.4826 * float(np.median(np.abs(scene[free])))
+    return np.where(spread > _WING_SHARE * sigma, BAD, 0).astype(np.int32)
