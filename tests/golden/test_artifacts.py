@@ -17,6 +17,7 @@ from deepcoadd import Exposure, MaskedImage, MaskPlanes
 from deepcoadd.coadd import ArtifactOptions, Artifacts, ArtifactSteps, find_artifacts
 from deepcoadd.detection import DetectionOptions, detect
 from deepcoadd.psf import GaussianPsf
+from deepcoadd.scale_variance import ScaleVarianceOptions
 from deepcoadd.spans import FootprintSet, SpanSet
 
 Arrays = dict[str, Any]
@@ -35,13 +36,13 @@ def detection_of(config: dict[str, Any]) -> DetectionOptions:
         threshold_type=config["thresholdType"],
         threshold_polarity=config["thresholdPolarity"],
         n_sigma_for_kernel=config["nSigmaForKernel"],
+        stats_planes=tuple(config.get("statsMask", DetectionOptions().stats_planes)),
         exclude_planes=tuple(config["excludeMaskPlanes"]),
     )
 
 
 def artifact_options_of(params: Params) -> ArtifactOptions:
     config = params["config"]
-    assert not config["doScaleWarpVariance"]
     assert not config["doFilterMorphological"]
     return ArtifactOptions(
         detection=detection_of(params["detect"]),
@@ -55,7 +56,7 @@ def artifact_options_of(params: Params) -> ArtifactOptions:
         prefilter_planes=tuple(config["prefilterArtifactsMaskPlanes"]),
         prefilter_ratio=config["prefilterArtifactsRatio"],
         bad_planes=tuple(config["badMaskPlanes"]),
-        scale_variance=None,
+        scale_variance=ScaleVarianceOptions() if config["doScaleWarpVariance"] else None,
     )
 
 
@@ -161,9 +162,15 @@ def test_artifacts_agree_with_the_reference(golden: Any) -> None:
 
 @pytest.mark.parametrize("change", [{"spatial_threshold": 1.0}, {"max_fraction_epochs_low": 0.0}])
 def test_the_comparison_can_fail(golden: Any, change: dict[str, float]) -> None:
+    tried = 0
     for name, params, arrays in golden("artifacts"):
+        if not any(len(rows) for key, rows in arrays.items() if key.startswith("out_CLIPPED")):
+            continue
         template, warps = inputs_of(params, arrays)
         options = replace(artifact_options_of(params), **change)
         found = find_artifacts(template, warps, options=options)
         with pytest.raises(AssertionError):
             check_masks(name, arrays, found.masks)
+        tried += 1
+    if not tried:
+        pytest.skip("no case in which anything is clipped")
