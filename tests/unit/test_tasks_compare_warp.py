@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -78,6 +79,9 @@ def test_defaults_are_those_of_the_options() -> None:
         for name in ("min_pixels", "n_sigma_to_grow", "threshold_value", "threshold_polarity"):
             assert getattr(mine, name) == getattr(theirs, name)
     assert config.to_options() == CompareWarpOptions().assemble
+    # The background that is fitted to the template has bins of its own, no polynomial.
+    assert own.template_detection.re_estimate_background
+    assert not own.template_detection.background.use_approx
     static = config.assembleStaticSkyModel.value.to_options()
     assert static == CompareWarpOptions().template
 
@@ -278,6 +282,18 @@ def test_streak_finder_of_the_task() -> None:
     task = task_of()
     task.maskStreaks = lambda exposure: [line]
     assert clipped_in(run_of(task, warps())) == [0]
+
+
+def test_what_cannot_be_done_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        task = task_of(doFilterMorphological=True)
+        assert not caplog.messages
+        task_of(maxDetectTemplateIter=3)
+        (message,) = caplog.messages
+        assert message.startswith("maxDetectTemplateIter: without effect")
+        caplog.clear()
+        assert clipped_in(run_of(task, warps())) == [0]
+    assert [m for m in caplog.messages if "maskStreaks is None" in m]
 
 
 def test_pipeline_graph_has_the_matched_warps() -> None:

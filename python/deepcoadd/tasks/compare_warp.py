@@ -46,6 +46,10 @@ __all__ = [
 ]
 
 
+_IDLE = ("detectTemplateIterMultiplier", "maxDetectTemplateIter")
+"""Fields that are kept for the sake of configurations that set them."""
+
+
 class CompareWarpAssembleCoaddTask(AssembleCoaddTask):
     """Mean of the warps of one patch without the artifacts that their PSF-matched versions show.
 
@@ -69,6 +73,11 @@ class CompareWarpAssembleCoaddTask(AssembleCoaddTask):
             self.makeSubtask("detectTemplate")
         if self.config.doScaleWarpVariance:
             self.makeSubtask("scaleWarpVariance")
+        idle = [name for name in _IDLE if _is_changed(self.config, name)]
+        if idle:
+            self.log.warning(
+                "%s: without effect, the detection of sources cannot fail", ", ".join(idle)
+            )
         self.maskStreaks: StreakFinder | None = None
         self._partners: dict[int, WarpRef | None] = {}
         self._maskIds: list[Any] | None = None
@@ -195,6 +204,8 @@ class CompareWarpAssembleCoaddTask(AssembleCoaddTask):
                 "supplementaryData: there is no template; makeSupplementaryDataFrom makes one of "
                 "PSF-matched warps"
             )
+        if self.config.doFilterMorphological and self.maskStreaks is None:
+            self.log.warning("doFilterMorphological: no streaks are found, maskStreaks is None")
         refs = as_refs(warpRefList)
         matched, scalers = _reordered(refs, supplementaryData)
         self._decisions: list[Any] = []
@@ -372,6 +383,11 @@ class CompareWarpAssembleCoaddTask(AssembleCoaddTask):
     def applyAltEdgeMask(self, mask: Mask, altMaskList: Sequence[dict[str, Any]]) -> None:
         """Set SENSOR_EDGE and INEXACT_PSF, in place, where a PSF-matched warp has EDGE."""
         flag_matched_edges(mask, [spans for one in altMaskList for spans in one.get("EDGE", [])])
+
+
+def _is_changed(config: Any, name: str) -> bool:
+    """Whether a field has another value than its default."""
+    return bool(getattr(config, name) != getattr(type(config), name).default)
 
 
 def _is_same(one: Any, other: Any) -> bool:

@@ -183,6 +183,7 @@ class CompareWarpAssembleCoaddConfig(  # type: ignore[call-arg]
             config.thresholdValue = options.threshold_value
             config.thresholdPolarity = options.threshold_polarity
 
+        self.detectTemplate.background.useApprox = False
         self.detect.reEstimateBackground = ARTIFACT_DETECTION.re_estimate_background
         self.detect.doTempLocalBackground = ARTIFACT_DETECTION.do_temp_local_background
 
