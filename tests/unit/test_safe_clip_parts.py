@@ -312,6 +312,10 @@ def test_inputs_are_named_by_visit_or_file() -> None:
     visit = overlapping(0)[0]
     refs = [ExposureRef(visit, {"visit": 12, "instrument": "X"}), ExposureRef(visit, {"file": "a"})]
     assert input_labels(refs) == ["12", "a"]
+    refs = [ExposureRef(visit, {"visit": 12, "detector": k}) for k in (3, 4)]
+    refs += [ExposureRef(visit, {"file": "a;b"}), ExposureRef(visit), ExposureRef(visit)]
+    names = ["visit 12, detector 3", "visit 12, detector 4", "a,b", "input 3", "input 4"]
+    assert input_labels(refs) == names
 
 
 def test_signs_are_merged() -> None:

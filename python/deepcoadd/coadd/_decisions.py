@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,8 +84,16 @@ class ArtifactCoadd(CoaddResult):
 
 
 def input_labels(refs: Sequence[WarpRef]) -> list[str]:
-    """What stands for each input in a table: its visit, else its name."""
-    return [str(ref.data_id.get("visit", name_of(ref))) for ref in refs]
+    """What stands for each input in a table: its visit, else its name, else its number from 0.
+
+    Detectors of one visit go by their names. A label has no ";", which separates them.
+    """
+    labels = [str(ref.data_id.get("visit", name_of(ref))) for ref in refs]
+    for others in ([name_of(ref) for ref in refs], [f"input {k}" for k in range(len(refs))]):
+        times = Counter(labels)
+        pairs = zip(labels, others, strict=True)
+        labels = [other if times[label] > 1 else label for label, other in pairs]
+    return [label.replace(";", ",") for label in labels]
 
 
 def decision_table(
