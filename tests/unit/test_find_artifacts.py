@@ -25,7 +25,7 @@ from deepcoadd.coadd import (
 from deepcoadd.detection import detect
 from deepcoadd.errors import OptionError, PsfGenerationError, ShapeError
 from deepcoadd.image import Image
-from deepcoadd.mask import Mask
+from deepcoadd.mask import Mask, MaskPlanes
 from deepcoadd.psf import GaussianPsf
 from deepcoadd.spans import Footprint, FootprintSet, SpanSet
 
@@ -215,6 +215,21 @@ def test_nan_and_edge_are_reported() -> None:
     assert edge == SpanSet.from_array(rim, start=START)
     assert found.n_image.array[3, 4] == 2
     assert found.n_image.array[0, 0] == 3
+
+
+def test_masks_without_the_usual_planes() -> None:
+    few = MaskPlanes(["BAD"])
+
+    def with_few_planes(one: Exposure) -> Exposure:
+        planes = one.image.array, None, one.variance.array
+        return Exposure(MaskedImage.from_arrays(*planes, start=START, planes=few), one.info)
+
+    warps = epochs(5, (1,))
+    found = find_artifacts(
+        with_few_planes(template()), [with_few_planes(warp) for warp in warps], options=PLAIN
+    )
+    assert areas(found) == areas(find_artifacts(template(), warps, options=PLAIN))
+    assert all(mask["EDGE"] == [] for mask in found.masks)
 
 
 def test_epoch_without_any_good_pixel() -> None:

@@ -331,7 +331,7 @@ class _Finder:
             raise ShapeError(f"template_without: got {template.box}, must be {self.box}")
         one = _Look(ref, pixels, template, factor, scratch)
         # Taken before the detection, which may set planes.
-        edge = SpanSet.from_mask(pixels.mask, "EDGE")
+        edge = SpanSet.from_mask(pixels.mask, pixels.planes.known_bitmask(("EDGE",)))
         difference = None
         if self.keeps:
             difference, missing = self._difference(one)
