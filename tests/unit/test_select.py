@@ -230,6 +230,30 @@ def test_no_visit_left() -> None:
         by("best-seeing", table)
 
 
+def test_summaries_without_a_row() -> None:
+    assert select(summary(2)[:0]).kept == ()
+    assert by("wcs", summary(2)[:0]).kept == ()
+    with pytest.raises(NoWorkError, match="the summary is empty"):
+        by("best-seeing", of_seeing([1.0])[:0])
+
+
+def test_wrong_types_are_named() -> None:
+    wrong: Any = "2"
+    for match, call in {
+        "summary: got NoneType": lambda: select(None),  # type: ignore[arg-type]
+        "region: got str": lambda: select(summary(1), wrong),
+        "options: got PsfLimits": lambda: select(summary(1), None, PsfLimits()),  # type: ignore[arg-type]
+        "seeing: got str": lambda: SelectOptions(seeing=wrong),
+        "max_psf_fwhm: got '2'": lambda: PsfLimits(max_psf_fwhm=wrong),
+        "max_star_e = 6: expected a number for each band": lambda: PsfLimits(max_star_e=6),  # type: ignore[arg-type]
+        "n_visits_max: got '2'": lambda: SeeingOptions(n_visits_max=wrong),
+        "n_visits_max = 1.5: expected a whole": lambda: SeeingOptions(n_visits_max=1.5),  # type: ignore[arg-type]
+        "q_min: got '2'": lambda: SeeingOptions(q_min=wrong),
+    }.items():
+        with pytest.raises(OptionError, match=match):
+            call()
+
+
 def test_visits_of_two_instruments_with_one_number_are_two() -> None:
     table = of_seeing([0.8, 1.2])
     table["visit"] = 7

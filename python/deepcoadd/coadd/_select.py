@@ -14,6 +14,7 @@ import numpy.typing as npt
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
+from deepcoadd._checks import instance
 from deepcoadd.coadd._select_options import FALLBACK, PsfLimits, SeeingOptions, SelectOptions
 from deepcoadd.coadd._sky_hull import SkyHull
 from deepcoadd.errors import NoWorkError, OptionError
@@ -107,7 +108,11 @@ def select(
     -----
     Rules: ``docs/algorithms/select.md``. A visit is told from others by instrument and number.
     """
-    options = SelectOptions() if options is None else options
+    options = instance("options", options or SelectOptions(), SelectOptions)
+    if not isinstance(summary, Table | Mapping):
+        raise OptionError(f"summary: got {type(summary).__name__}, must be a Table or a mapping")
+    if region is not None:
+        instance("region", region, SkyCoord)
     rows = _Rows(summary)
     if options.kind == "all":
         return Selection(tuple(range(len(rows))), ("",) * len(rows), rows.fwhm())
@@ -154,7 +159,7 @@ class _Rows:
     def has_wcs(self) -> npt.NDArray[np.bool_]:
         """Rows with corners on the sky."""
         corners = np.stack([self.numbers("raCorners"), self.numbers("decCorners")], axis=-1)
-        return np.asarray(np.isfinite(corners.reshape(self._n, -1)).all(axis=1))
+        return np.asarray(np.isfinite(corners).all(axis=tuple(range(1, corners.ndim))))
 
     def hulls(self) -> list[SkyHull | str]:
         """Hull of each row, or why there is none."""
@@ -316,7 +321,8 @@ def _by_visit(rows: _Rows, region: SkyCoord | None, options: SelectOptions) -> S
         key=lambda visit: (seeing[visit], visit),
     )
     if not ranked:
-        why = "; ".join(f"{_name(visit)}: {reason}" for visit, reason in reasons.items())
+        told = [f"{_name(visit)}: {reason}" for visit, reason in reasons.items()]
+        why = "; ".join(told) or "the summary is empty"
         raise NoWorkError(f"no visit can be selected ({why})")
     first, last = _range(len(ranked), how) if quantile else (0, _most(len(ranked), how))
     for place, visit in enumerate(ranked, 1):

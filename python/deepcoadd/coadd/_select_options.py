@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from deepcoadd._checks import instance, number
 from deepcoadd.errors import OptionError
 
 __all__ = ["FALLBACK", "PsfLimits", "SeeingOptions", "SelectKind", "SelectOptions"]
@@ -21,6 +22,9 @@ SelectKind = Literal["all", "wcs", "psf", "best-seeing", "seeing-quantile"]
 def _for_all(value: float) -> Callable[[], Mapping[str, float]]:
     """Makes a limit that is the same for every band."""
     return lambda: {FALLBACK: value}
+
+
+_BY_BAND = ("min_n_psf_star", "max_star_e", "max_star_unnormalized_e")
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,11 @@ class PsfLimits:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            values = value.values() if isinstance(value, Mapping) else (value,)
-            if any(one is not None and math.isnan(one) for one in values):
+            by_band = name in _BY_BAND
+            if by_band and not isinstance(value, Mapping):
+                raise OptionError(f"{name} = {value!r}: expected a number for each band")
+            values = value.values() if by_band else (value,)
+            if any(one is not None and math.isnan(number(name, one)) for one in values):
                 raise OptionError(f"{name} = {value}: expected a number")
 
 
@@ -110,6 +117,12 @@ class SeeingOptions:
     n_visits_min: int = 6
 
     def __post_init__(self) -> None:
+        for name in ("min_psf_fwhm", "max_psf_fwhm", "min_mjd", "max_mjd", "q_min", "q_max"):
+            if getattr(self, name) is not None:
+                number(name, getattr(self, name))
+        for name in ("n_visits_max", "n_visits_min"):
+            if number(name, getattr(self, name)) % 1:
+                raise OptionError(f"{name} = {getattr(self, name)}: expected a whole number")
         for low, high in (("min_psf_fwhm", "max_psf_fwhm"), ("min_mjd", "max_mjd")):
             a, b = getattr(self, low), getattr(self, high)
             if any(value is not None and math.isnan(value) for value in (a, b)) or (
@@ -157,3 +170,5 @@ class SelectOptions:
         allowed = get_args(SelectKind)
         if self.kind not in allowed:
             raise OptionError(f"kind = {self.kind!r}: expected one of {', '.join(allowed)}")
+        instance("psf", self.psf, PsfLimits)
+        instance("seeing", self.seeing, SeeingOptions)
