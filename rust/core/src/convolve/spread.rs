@@ -7,10 +7,10 @@
 //! combinations however many taps there are (van Herk 1992, Pattern Recognition Letters 13, 517).
 
 use super::sweep::{Filter, Room};
-use crate::simd::dispatch;
+use crate::simd::{dispatch, prefetch};
 
 /// Columns worked on at a time.
-const BLOCK: usize = 512;
+const BLOCK: usize = 1024;
 
 #[inline(always)]
 fn or_body(a: &[i32], b: &[i32], out: &mut [i32]) {
@@ -30,11 +30,25 @@ fn or_into_body(a: &[i32], out: &mut [i32]) {
     }
 }
 
+#[inline(always)]
+fn keep_body(row: &[i32], copy: &mut [i32], all: &mut [i32]) {
+    let n = row.len();
+    let (copy, all) = (&mut copy[..n], &mut all[..n]);
+    for i in 0..n {
+        copy[i] = row[i];
+        all[i] |= row[i];
+    }
+}
+
 dispatch! {
     fn or(a: &[i32], b: &[i32], out: &mut [i32]) = or_body;
 }
 dispatch! {
     fn or_into(a: &[i32], out: &mut [i32]) = or_into_body;
+}
+dispatch! {
+    /// Copies a row, and adds its bits to `all`.
+    fn keep(row: &[i32], copy: &mut [i32], all: &mut [i32]) = keep_body;
 }
 
 /// Where the taps of one axis are that are not 0, for those must spread no bits.
@@ -89,12 +103,11 @@ impl Window {
     fn slide(&mut self, r: usize, row: &[i32]) {
         let n = row.len();
         self.place = r % self.len;
-        self.ends[self.place * BLOCK..][..n].copy_from_slice(row);
         if self.place == 0 {
-            self.start[..n].copy_from_slice(row);
-        } else {
-            or_into(row, &mut self.start[..n]);
+            self.start[..n].fill(0);
         }
+        let end = &mut self.ends[self.place * BLOCK..][..n];
+        keep(row, end, &mut self.start[..n]);
         if self.place + 1 == self.len {
             for one in (0..self.place).rev() {
                 let (before, after) = self.ends.split_at_mut((one + 1) * BLOCK);
@@ -103,12 +116,14 @@ impl Window {
         }
     }
 
-    /// Adds the bits of the last `len` rows.
-    fn add_to(&self, out: &mut [i32]) {
-        or_into(&self.start, out);
+    /// The bits of the last `len` rows: two rows to combine.
+    fn parts(&self) -> (&[i32], &[i32]) {
+        let start = &self.start[..];
         if self.place + 1 < self.len {
             // The window begins with the next place, a group further up.
-            or_into(&self.ends[(self.place + 1) * BLOCK..], out);
+            (start, &self.ends[(self.place + 1) * BLOCK..])
+        } else {
+            (start, start)
         }
     }
 }
@@ -143,32 +158,49 @@ impl Spread {
     fn along(&mut self, row: &[i32], place: usize) {
         let n = row.len() + 1 - self.x.width;
         let out = &mut self.ring.get_mut()[place * BLOCK..][..n];
-        out.fill(0);
+        if self.x.runs.is_empty() {
+            out.fill(0);
+        }
         let (mut from, mut to) = (self.line.get_mut(), self.spare.get_mut());
-        for &(first, len) in &self.x.runs {
+        for (k, &(first, len)) in self.x.runs.iter().enumerate() {
             let mut words = n + len - 1;
-            from[..words].copy_from_slice(&row[first..first + words]);
+            let row = &row[first..first + words];
             let mut have = 1;
+            if len == 1 {
+                from[..words].copy_from_slice(row);
+            } else {
+                words -= 1;
+                or(row, &row[1..], &mut from[..words]);
+                have = 2;
+            }
             while 2 * have <= len {
                 words -= have;
-                or(&from[..words], &from[have..][..words], &mut to[..words]);
+                or(from, &from[have..], &mut to[..words]);
                 (from, to) = (to, from);
                 have *= 2;
             }
-            or_into(&from[..n], out);
-            or_into(&from[len - have..][..n], out);
+            let last = &from[len - have..];
+            if k == 0 {
+                or(from, last, out);
+            } else {
+                or_into(from, out);
+                or_into(last, out);
+            }
         }
     }
 }
 
 impl Filter<i32> for Spread {
     const BLOCK: usize = BLOCK;
+    // Windows are those of the last row.
+    const ROWS: usize = 1;
 
     fn size(&self) -> (usize, usize) {
         (self.y.width, self.x.width)
     }
 
-    fn push(&mut self, r: usize, row: &[i32]) {
+    fn push(&mut self, r: usize, row: &[i32], next: &[i32]) {
+        prefetch(next);
         let height = self.y.width;
         self.along(row, r % height);
         let n = row.len() + 1 - self.x.width;
@@ -182,10 +214,19 @@ impl Filter<i32> for Spread {
         }
     }
 
-    fn emit(&mut self, _: usize, out: &mut [i32]) {
-        out.fill(0);
-        for window in &self.windows {
-            window.add_to(out);
+    fn emit(&mut self, _: usize, out: &mut [&mut [i32]]) {
+        for row in out {
+            if self.windows.is_empty() {
+                row.fill(0);
+            }
+            for (k, (start, end)) in self.windows.iter().map(Window::parts).enumerate() {
+                if k == 0 {
+                    or(start, end, row);
+                } else {
+                    or_into(start, row);
+                    or_into(end, row);
+                }
+            }
         }
     }
 }

@@ -4,11 +4,12 @@
 //! Sums are f64 and rounded to f32 once, after both axes. Taps that are the same on both sides of
 //! the middle, as those of most kernels, are multiplied by the sum of their two pixels.
 
-use super::sweep::{Filter, Room};
-use crate::simd::dispatch;
+use super::sweep::{Filter, MOST, Room};
+use crate::simd::{dispatch, prefetch};
 
-/// Columns worked on at a time.
-const BLOCK: usize = 256;
+/// Columns worked on at a time. Their rows under a kernel of usual size stay in the second cache,
+/// and the first one gets each of them once for all rows of sums that are made at a time.
+const BLOCK: usize = 1024;
 
 /// Sums that are kept in registers side by side.
 const LANES: usize = 64;
@@ -50,8 +51,8 @@ impl Taps {
     }
 
     /// Pairs and singles, their places in the rows of a ring in which `y` is the first.
-    fn turned(&self, y: usize, to: &mut Self) {
-        let start = |place: usize| (y + place) % self.width * BLOCK;
+    fn turned(&self, y: usize, (rows, stride): (usize, usize), to: &mut Self) {
+        let start = |place: usize| (y + place) % rows * stride;
         for (pair, new) in self.pairs.iter().zip(&mut to.pairs) {
             new.places = (start(pair.places.0), start(pair.places.1));
         }
@@ -90,7 +91,7 @@ fn sums_at(source: &[f64], at: usize, taps: &Taps) -> [f64; LANES] {
 }
 
 #[inline(always)]
-fn along_body(row: &[f32], line: &mut [f64], taps: &Taps, out: &mut [f64]) {
+fn along_body(row: &[f32], next: &[f32], line: &mut [f64], taps: &Taps, out: &mut [f64]) {
     let n = row.len();
     let line = &mut line[..];
     for i in 0..n {
@@ -102,35 +103,50 @@ fn along_body(row: &[f32], line: &mut [f64], taps: &Taps, out: &mut [f64]) {
         if at + taps.width > n {
             break;
         }
+        prefetch(&next[at..next.len().min(at + LANES)]);
         *chunk = sums_at(line, at, taps);
         at += LANES;
     }
 }
 
 #[inline(always)]
-fn across_body(ring: &[f64], taps: &Taps, out: &mut [f32]) {
+fn across_body(ring: &[f64], taps: &[Taps], out: &mut [&mut [f32]]) {
+    let columns = if out.is_empty() { 0 } else { out[0].len() };
     let mut at = 0;
-    let (chunks, rest) = out.as_chunks_mut::<LANES>();
-    for chunk in chunks {
-        let sums = sums_at(ring, at, taps);
-        for i in 0..LANES {
-            chunk[i] = sums[i] as f32;
+    while at < columns {
+        for k in 0..out.len() {
+            prefetch(&out[k][at..columns.min(at + LANES)]);
+        }
+        for k in 0..out.len() {
+            let sums = sums_at(ring, at, &taps[k]);
+            let to = &mut out[k][at..columns];
+            if let Some(to) = to.first_chunk_mut::<LANES>() {
+                for i in 0..LANES {
+                    to[i] = sums[i] as f32;
+                }
+            } else {
+                for i in 0..to.len() {
+                    to[i] = sums[i] as f32;
+                }
+            }
         }
         at += LANES;
-    }
-    if !rest.is_empty() {
-        let sums = sums_at(ring, at, taps);
-        for i in 0..rest.len() {
-            rest[i] = sums[i] as f32;
-        }
     }
 }
 
 dispatch! {
-    fn along(row: &[f32], line: &mut [f64], taps: &Taps, out: &mut [f64]) = along_body;
+    /// Sums along x; asks for the row after this one meanwhile.
+    fn along(
+        row: &[f32],
+        next: &[f32],
+        line: &mut [f64],
+        taps: &Taps,
+        out: &mut [f64],
+    ) = along_body;
 }
 dispatch! {
-    fn across(ring: &[f64], taps: &Taps, out: &mut [f32]) = across_body;
+    /// Sums along y, from rows of sums along x: strip by strip, for all rows of `out`.
+    fn across(ring: &[f64], taps: &[Taps], out: &mut [&mut [f32]]) = across_body;
 }
 
 /// Sums of pixels times the outer product of two rows of taps.
@@ -139,37 +155,50 @@ pub(super) struct Sums {
     y: Taps,
     x: Taps,
     line: Room<f64>,
-    /// The last rows, summed along x.
+    /// The last rows, summed along x, and the way from one to the next.
     ring: Room<f64>,
-    turned: Taps,
+    rows: usize,
+    stride: usize,
+    turned: Vec<Taps>,
 }
 
 impl Sums {
-    pub(super) fn new(taps_y: &[f64], taps_x: &[f64]) -> Self {
+    /// For images of at most `columns` columns of sums.
+    pub(super) fn new(taps_y: &[f64], taps_x: &[f64], columns: usize) -> Self {
+        // An odd number of strips: rows that are a power of two apart share the few places that a
+        // cache has for them.
+        let stride = (columns.min(BLOCK).div_ceil(LANES) | 1) * LANES;
+        let rows = taps_y.len() + Self::ROWS - 1;
         Self {
             y: Taps::new(taps_y),
             x: Taps::new(taps_x),
-            line: Room::new(BLOCK + taps_x.len() - 1),
-            ring: Room::new(taps_y.len() * BLOCK),
-            turned: Taps::new(taps_y),
+            line: Room::new(stride + taps_x.len() - 1),
+            ring: Room::new(rows * stride),
+            rows,
+            stride,
+            turned: (0..Self::ROWS).map(|_| Taps::new(taps_y)).collect(),
         }
     }
 }
 
 impl Filter<f32> for Sums {
     const BLOCK: usize = BLOCK;
+    const ROWS: usize = MOST;
 
     fn size(&self) -> (usize, usize) {
         (self.y.width, self.x.width)
     }
 
-    fn push(&mut self, r: usize, row: &[f32]) {
-        let out = &mut self.ring.get_mut()[r % self.y.width * BLOCK..][..BLOCK];
-        along(row, self.line.get_mut(), &self.x, out);
+    fn push(&mut self, r: usize, row: &[f32], next: &[f32]) {
+        let out = &mut self.ring.get_mut()[r % self.rows * self.stride..][..self.stride];
+        along(row, next, self.line.get_mut(), &self.x, out);
     }
 
-    fn emit(&mut self, y: usize, out: &mut [f32]) {
-        self.y.turned(y, &mut self.turned);
+    fn emit(&mut self, y: usize, out: &mut [&mut [f32]]) {
+        let layout = (self.rows, self.stride);
+        for (k, taps) in self.turned.iter_mut().enumerate().take(out.len()) {
+            self.y.turned(y + k, layout, taps);
+        }
         across(self.ring.get(), &self.turned, out);
     }
 }

@@ -2,22 +2,24 @@
 //! The way of a filter over an image: blocks of columns, and in each of them row by row, along x
 //! first. The rows that a kernel covers, filtered along x, stay in the cache.
 
-use crate::simd::prefetch;
-use ndarray::{ArrayView2, ArrayViewMut2, s};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
 
-/// Rows that are asked for before their turn. Processors do so themselves only within a row.
-const AHEAD: usize = 4;
+/// Rows that a filter puts out at a time, at most.
+pub(super) const MOST: usize = 8;
 
-/// Something that takes rows, and gives the combination of the last of them.
+/// Something that takes rows, and gives the combinations of the last of them.
 pub(super) trait Filter<T> {
-    /// Columns worked on at a time, at most.
+    /// Columns worked on at a time, at most. Processors fetch ahead within a row: long ones pay.
     const BLOCK: usize;
+    /// Rows put out at a time, at most [`MOST`].
+    const ROWS: usize;
     /// Rows and columns under the kernel.
     fn size(&self) -> (usize, usize);
-    /// Takes row `r` of a block; the first one starts a new block.
-    fn push(&mut self, r: usize, row: &[T]);
-    /// Writes the combination of the rows from `y` on, of which the last was pushed just now.
-    fn emit(&mut self, y: usize, out: &mut [T]);
+    /// Takes row `r` of a block; the first one starts a new block. `next` is the row after it.
+    fn push(&mut self, r: usize, row: &[T], next: &[T]);
+    /// Writes the combinations of the rows from `y` on, from `y + 1` on and so forth; the last row
+    /// of the last of them was pushed just now.
+    fn emit(&mut self, y: usize, out: &mut [&mut [T]]);
 }
 
 /// Filters `input`, whose rows and columns are those of `out` and the rim that a kernel needs.
@@ -29,22 +31,22 @@ pub(super) fn sweep<T, F: Filter<T>>(
     let (ny, nx) = filter.size();
     for start in (0..out.ncols()).step_by(F::BLOCK) {
         let stop = (start + F::BLOCK).min(out.ncols());
-        for (r, row) in input.outer_iter().enumerate() {
-            let row = row.to_slice().unwrap_or_default();
-            if r + AHEAD < input.nrows() {
-                let later = input
-                    .slice_move(s![r + AHEAD, ..])
-                    .to_slice()
-                    .unwrap_or_default();
-                prefetch(&later[start..stop + nx - 1]);
+        let mut pushed = 0;
+        for (group, mut to) in out.axis_chunks_iter_mut(Axis(0), F::ROWS).enumerate() {
+            let (y, n) = (group * F::ROWS, to.nrows());
+            for r in pushed..y + n + ny - 1 {
+                let [row, next] = [r, (r + 1).min(input.nrows() - 1)].map(|r| {
+                    let row = input.slice_move(s![r, ..]).to_slice();
+                    &row.unwrap_or_default()[start..stop + nx - 1]
+                });
+                filter.push(r, row, next);
             }
-            filter.push(r, &row[start..stop + nx - 1]);
-            let Some(y) = (r + 1).checked_sub(ny) else {
-                continue;
-            };
-            if let Some(to) = out.row_mut(y).as_slice_mut() {
-                filter.emit(y, &mut to[start..stop]);
+            pushed = y + n + ny - 1;
+            let mut rows: [&mut [T]; MOST] = Default::default();
+            for (row, line) in rows.iter_mut().zip(to.outer_iter_mut()) {
+                *row = &mut line.into_slice().unwrap_or_default()[start..stop];
             }
+            filter.emit(y, &mut rows[..n]);
         }
     }
 }
