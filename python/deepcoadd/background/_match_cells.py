@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from deepcoadd._core import background as _core
 from deepcoadd._core import convolve as _convolve
+from deepcoadd._threads import in_turn, n_workers
 from deepcoadd.errors import OptionError
 from deepcoadd.geometry import Box, Interval
 from deepcoadd.refs import WarpRef, look
@@ -27,6 +28,7 @@ __all__ = [
     "BAD",
     "CellGrid",
     "CellLevels",
+    "any_in_ranges",
     "cell_table",
     "columns_at_a_time",
     "measure_levels",
@@ -105,15 +107,45 @@ def near_cells(
     grid: CellGrid, cells: NDArray[np.bool_], reach: float, box: Box
 ) -> NDArray[np.bool_]:
     """Pixels of a box that lie in some cells of a grid, or not farther from one than `reach`."""
-    near = []
+    ranges = []
     for interval, first, edges in zip(
         (box.y, box.x), grid.box.start, (grid.edges_y, grid.edges_x), strict=True
     ):
         pixels = np.arange(interval.start, interval.stop)[:, None] - first
         low, high = np.array(edges[:-1]), np.array(edges[1:]) - 1
-        gap = np.maximum(np.maximum(low - pixels, pixels - high), 0)
-        near.append((gap <= reach).astype(np.float32))
-    return np.asarray(near[0] @ cells.astype(np.float32) @ near[1].T > 0)
+        ranges.append(((pixels - high > reach).sum(axis=1), (low - pixels <= reach).sum(axis=1)))
+    return any_in_ranges(cells, *ranges)
+
+
+def any_in_ranges(
+    cells: NDArray[np.bool_],
+    y: tuple[NDArray[np.int64], NDArray[np.int64]],
+    x: tuple[NDArray[np.int64], NDArray[np.int64]],
+) -> NDArray[np.bool_]:
+    """Whether one of some cells is set, for each range of rows and each range of columns.
+
+    Parameters
+    ----------
+    cells : (ny, nx) bool array
+        Cells.
+    y, x : two (n,) int64 arrays
+        First of each range, and the one after its last. Equal ranges side by side, as those of
+        neighbouring pixels are, are looked at once.
+
+    Returns
+    -------
+    (n_y, n_x) bool array
+    """
+    counts = np.zeros((cells.shape[0] + 1, cells.shape[1] + 1), np.int64)
+    counts[1:, 1:] = cells.cumsum(axis=0, dtype=np.int64).cumsum(axis=1)
+    repeats = []
+    for axis, (first, stop) in enumerate((y, x)):
+        new = np.ones(len(first), bool)
+        new[1:] = (np.diff(first) != 0) | (np.diff(stop) != 0)
+        at = np.flatnonzero(new)
+        repeats.append(np.diff(at, append=len(first)))
+        counts = counts.take(stop[at], axis=axis) - counts.take(first[at], axis=axis)
+    return (counts > 0).repeat(repeats[1], axis=1).repeat(repeats[0], axis=0)
 
 
 @dataclass(frozen=True)
@@ -174,19 +206,42 @@ def measure_levels(
     values, variances = (np.full((n, ny, nx), np.nan) for _ in range(2))
     least = min_fraction * grid.areas()
     together = columns_at_a_time(n, grid, max_memory)
-    for j, first, stop, box in parts_of(grid, together):
-        which = [k for k, ref in enumerate(refs) if box.overlaps(ref.box())]
-        planes = [read_part(refs[k], box, bad_planes) for k in which]
-        for start in range(first, stop, _CELLS_AT_A_TIME):
-            end = min(start + _CELLS_AT_A_TIME, stop)
-            cut = slice(*(grid.edges_x[i] - grid.edges_x[first] for i in (start, end)))
-            edges = [x - grid.edges_x[start] for x in grid.edges_x[start : end + 1]]
-            pairs = [(image[:, cut].copy(), mask[:, cut].copy()) for image, mask in planes]
+
+    def read() -> Iterator[_Part]:
+        for j, first, stop, box in parts_of(grid, together):
+            which = [k for k, ref in enumerate(refs) if box.overlaps(ref.box())]
+            planes = [read_part(refs[k], box, bad_planes) for k in which]
+            yield _Part(j, first, stop, box, which, planes)
+
+    def measure(part: _Part) -> _Part:
+        j, edges_x = part.row, grid.edges_x
+        for start in range(part.first, part.stop, _CELLS_AT_A_TIME):
+            end = min(start + _CELLS_AT_A_TIME, part.stop)
+            cut = slice(*(edges_x[i] - edges_x[part.first] for i in (start, end)))
+            edges = [x - edges_x[start] for x in edges_x[start : end + 1]]
+            pairs = [(image[:, cut].copy(), mask[:, cut].copy()) for image, mask in part.planes]
             found = _levels(pairs, edges, least[j, start:end])
-            values[which, j, start:end], variances[which, j, start:end] = found
+            values[part.which, j, start:end], variances[part.which, j, start:end] = found
+        return part
+
+    # As many parts as there are threads wait, beside the one that is being read.
+    room = max_memory // _cost(n, grid, together) - 1
+    for part in in_turn(read(), measure, max(1, min(n_workers(ny * nx), room))):
         if on_step is not None:
-            on_step(box.area)
+            on_step(part.box.area)
     return CellLevels(grid, values, variances)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some cells of a row, the exposures that have pixels there, and their pixels."""
+
+    row: int
+    first: int
+    stop: int
+    box: Box
+    which: list[int]
+    planes: list[tuple[Pixels, Words]]
 
 
 def parts_of(grid: CellGrid, together: int) -> Iterator[tuple[int, int, int, Box]]:
@@ -200,14 +255,7 @@ def parts_of(grid: CellGrid, together: int) -> Iterator[tuple[int, int, int, Box
 
 def columns_at_a_time(n: int, grid: CellGrid, max_memory: int) -> int:
     """Cells of a row that are read at once: all, or as many as are taken together."""
-    height = int(np.diff(grid.edges_y).max())
-    cost = [
-        _BYTES_PER_PIXEL * n * height * width
-        for width in (
-            grid.box.x.size,
-            int(np.diff(grid.edges_x).max()) * min(_CELLS_AT_A_TIME, grid.shape[1]),
-        )
-    ]
+    cost = [_cost(n, grid, columns) for columns in (grid.shape[1], _CELLS_AT_A_TIME)]
     if cost[0] <= max_memory:
         return grid.shape[1]
     if cost[1] <= max_memory:
@@ -216,6 +264,13 @@ def columns_at_a_time(n: int, grid: CellGrid, max_memory: int) -> int:
         f"max_memory: got {max_memory} bytes, must be {cost[1]} or more to hold {n} exposures of "
         f"a row of cells; smaller cells take less"
     )
+
+
+def _cost(n: int, grid: CellGrid, columns: int) -> int:
+    """Bytes that some cells of a row take."""
+    wide = int(np.diff(grid.edges_x).max()) * columns
+    height = int(np.diff(grid.edges_y).max())
+    return _BYTES_PER_PIXEL * n * height * min(wide, grid.box.x.size)
 
 
 def read_part(ref: WarpRef, box: Box, bad_planes: tuple[str, ...]) -> tuple[Pixels, Words]:

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepcoadd._core import background as _core
+from deepcoadd._threads import in_turn, n_workers
+from deepcoadd.background._match_cells import any_in_ranges
 from deepcoadd.background._match_options import ClassicMatchOptions
 from deepcoadd.background._match_result import MatchResult
 from deepcoadd.background._model import BackgroundModel
@@ -36,6 +38,8 @@ __all__ = ["CheckGrid", "ClassicModel", "difference", "fit_difference", "match_t
 _log = logging.getLogger(__name__)
 _DEFAULTS = ClassicMatchOptions()
 _BAD = 1
+_ROWS = 128
+"""Rows of a difference that are made at a time: they stay in the cache."""
 
 Floats = NDArray[np.float64]
 
@@ -109,11 +113,9 @@ class ClassicModel:
         for positions, interval, step in zip(
             self.background.centers(), (self.box.y, self.box.x), reach, strict=True
         ):
-            pixels = np.arange(interval.start, interval.stop)
-            near.append(np.abs(pixels[:, None] - positions[None, :]) <= step)
-        good = np.isfinite(self.background.values).astype(np.float32)
-        rows, columns = (part.astype(np.float32) for part in near)
-        valid: NDArray[np.bool_] = np.asarray((rows @ good @ columns.T) > 0)
+            beyond = np.arange(interval.start, interval.stop)[:, None] - positions[None, :]
+            near.append(((beyond > step).sum(axis=1), (beyond >= -step).sum(axis=1)))
+        valid = any_in_ranges(np.isfinite(self.background.values), *near)
         return valid if box is None else valid[box.slices_within(self.box)]
 
     def image(self, box: Box | None = None) -> Image:
@@ -165,13 +167,23 @@ def difference(
         raise SizeMismatchError(
             f"science: got box {science.box}, must be {reference.box} as the reference"
         )
-    bad = np.zeros(reference.box.shape, np.int32)
-    for pixels in (reference, science):
-        bits = np.int32(pixels.planes.known_bitmask(bad_planes))
-        bad[(pixels.mask.array & bits) != 0] = _BAD
-    with np.errstate(invalid="ignore", over="ignore"):
-        image = reference.image.array - science.image.array
-        variance = reference.variance.array + science.variance.array
+    bits = [np.int32(pixels.planes.known_bitmask(bad_planes)) for pixels in (reference, science)]
+    image, variance = (np.empty(reference.box.shape, np.float32) for _ in range(2))
+    bad = np.empty(reference.box.shape, np.int32)
+
+    def subtract(rows: slice) -> None:
+        with np.errstate(invalid="ignore", over="ignore"):
+            a, b = reference.image.array[rows], science.image.array[rows]
+            np.subtract(a, b, out=image[rows])
+            a, b = reference.variance.array[rows], science.variance.array[rows]
+            np.add(a, b, out=variance[rows])
+        words = reference.mask.array[rows] & bits[0]
+        words |= science.mask.array[rows] & bits[1]
+        bad[rows] = np.where(words != 0, np.int32(_BAD), np.int32(0))
+
+    parts = [slice(first, first + _ROWS) for first in range(0, len(image), _ROWS)]
+    for _ in in_turn(parts, subtract, n_workers(len(parts))):
+        pass
     return Difference(image, bad, variance, reference.box)
 
 

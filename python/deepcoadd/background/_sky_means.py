@@ -30,13 +30,16 @@ def curve_variances(sky: BackgroundModel, cells: NDArray[np.int64]) -> Floats:
     x, as the curve is laid along one axis after the other.
     """
     variances = np.where(np.isfinite(sky.variances), sky.variances, 0.0).astype(np.float64)
-    weights, at = [], []
+    at = []
     for axis, (length, n) in enumerate(zip(sky.box.shape, sky.values.shape, strict=True)):
-        edges = np.unique(cells[:, 2 * axis : 2 * axis + 2], axis=0)
-        found = _bin_weights(length, n, sky.options.algorithm, tuple(edges.ravel().tolist()))
-        weights.append(found**2)
-        at.append(np.searchsorted(edges[:, 0], cells[:, 2 * axis]))
-    return np.asarray((weights[0] @ variances @ weights[1].T)[at[0], at[1]])
+        # A row of cells begins where no other does.
+        _, first, which = np.unique(cells[:, 2 * axis], return_index=True, return_inverse=True)
+        edges = cells[first, 2 * axis : 2 * axis + 2].ravel().tolist()
+        weights = _bin_weights(length, n, sky.options.algorithm, tuple(edges))
+        # Not by `@`: its threads would go on waiting for more of it while the kernels work.
+        variances = np.einsum("ij,jk->ki", weights**2, variances)
+        at.append(which)
+    return np.asarray(variances[at[0], at[1]])
 
 
 def means_over_bins(sky: BackgroundModel) -> Floats:

@@ -18,6 +18,7 @@ from astropy.wcs import WCS
 
 from deepcoadd._buffers import Arena, lent
 from deepcoadd._core import mask as _core_mask
+from deepcoadd._threads import in_turn, n_workers
 from deepcoadd.coadd._alternate import AlternateMask, with_alternate
 from deepcoadd.coadd._bright_objects import BrightObject, mask_bright_objects, read_bright_objects
 from deepcoadd.coadd._input import CoaddInput
@@ -27,7 +28,6 @@ from deepcoadd.coadd._prepare import CoaddPlan, Progress, prepare
 from deepcoadd.coadd._result import CoaddResult
 from deepcoadd.coadd._rules import flag_inexact_psf
 from deepcoadd.coadd._stack import TileWork, rows_of, stack_tile
-from deepcoadd.coadd._threads import in_turn, n_workers
 from deepcoadd.coadd._tiles import BYTES_PER_SAMPLE, prefetched, strips
 from deepcoadd.errors import NoDataError, OptionError
 from deepcoadd.exposure import Exposure

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from deepcoadd import _core
+from deepcoadd._threads import in_turn, n_workers
 from deepcoadd.coadd._alternate import one_span_set
 from deepcoadd.coadd._assemble import assemble
 from deepcoadd.coadd._prepare import CoaddPlan, Progress
 from deepcoadd.coadd._result import CoaddResult
 from deepcoadd.coadd._rules import flag_inexact_psf
 from deepcoadd.coadd._stack import TileWork, rows_of, stack_tile
-from deepcoadd.coadd._threads import in_turn, n_workers
 from deepcoadd.errors import DeepcoaddError
 from deepcoadd.exposure import Exposure
 from deepcoadd.geometry import Box

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from deepcoadd._checks import instance
 from deepcoadd._core import epochs as _core
+from deepcoadd._threads import in_turn, n_workers
 from deepcoadd.coadd._alternate import one_span_set
 from deepcoadd.coadd._compare_warp_options import ArtifactOptions
 from deepcoadd.coadd._decisions import Decision
@@ -26,7 +27,6 @@ from deepcoadd.coadd._find_artifacts_filter import (
 from deepcoadd.coadd._input import CoaddInput
 from deepcoadd.coadd._prepare import Progress
 from deepcoadd.coadd._safe_clip_detect import merged_signs
-from deepcoadd.coadd._threads import in_turn, n_workers
 from deepcoadd.coadd._tiles import prefetched
 from deepcoadd.coadd._units import calibration_to
 from deepcoadd.coadd._visit_masks import on_grid

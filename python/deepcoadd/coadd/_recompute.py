@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from deepcoadd._threads import in_turn, n_workers
 from deepcoadd.coadd._alternate import AlternateMask, packed_alternate, with_alternate
 from deepcoadd.coadd._assemble import noise_of, read_tile
 from deepcoadd.coadd._maps import MapMaker
@@ -17,7 +18,6 @@ from deepcoadd.coadd._prepare import CoaddPlan, Progress
 from deepcoadd.coadd._result import CoaddResult
 from deepcoadd.coadd._rules import flag_inexact_psf
 from deepcoadd.coadd._stack import TileWork, stack_tile
-from deepcoadd.coadd._threads import in_turn, n_workers
 from deepcoadd.coadd._tiles import prefetched, strips
 from deepcoadd.geometry import Box, Interval
 from deepcoadd.image import Image, MaskedImage

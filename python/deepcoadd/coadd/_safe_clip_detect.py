@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from deepcoadd._threads import in_turn, n_workers
 from deepcoadd.coadd._alternate import one_span_set
 from deepcoadd.coadd._decisions import Decision
 from deepcoadd.coadd._prepare import Progress
 from deepcoadd.coadd._safe_clip_options import SAFE_CLIP_DETECTION, SafeClipOptions
-from deepcoadd.coadd._threads import in_turn, n_workers
 from deepcoadd.coadd._visit_masks import DETECTED, VisitMasks, on_grid
 from deepcoadd.detection import DetectionOptions, detect
 from deepcoadd.errors import OptionError

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from deepcoadd._buffers import Arena, lent
+from deepcoadd._threads import in_turn, n_workers
 from deepcoadd.coadd._input import CoaddInput
 from deepcoadd.coadd._quality import (
     WHOLE,
@@ -21,7 +22,6 @@ from deepcoadd.coadd._quality import (
     measure_weighed,
 )
 from deepcoadd.coadd._rules import MaskRules
-from deepcoadd.coadd._threads import in_turn, n_workers
 from deepcoadd.coadd._tiles import BYTES_PER_SAMPLE, prefetched
 from deepcoadd.errors import DeepcoaddError
 from deepcoadd.geometry import Box

@@ -8,6 +8,7 @@ use crate::simd::dispatch;
 use crate::stats::{ImageInput, Options, Property, Summary, image_statistics, statistics_of_row};
 use ndarray::{Array2, ArrayView2, s};
 use std::ops::Range;
+use std::sync::Mutex;
 
 /// Partial sums side by side.
 const LANES: usize = 16;
@@ -143,35 +144,30 @@ pub fn paired_statistics(
 ) -> Result<Vec<(CellStatistics, f64)>> {
     check(cells, input.values.dim())?;
     let width = input.values.ncols();
+    let tallest = cells.iter().map(|c| c.y.1 - c.y.0).max().unwrap_or(0);
+    // Images of the background that no thread needs now: the pages of new ones take time.
+    let spare: Mutex<Vec<Array2<f32>>> = Mutex::default();
     by_bands(cells, |rows, columns| {
         let found = summaries(input, (rows.clone(), columns), property, options)?;
-        let mut sky = Array2::zeros((rows.len(), width));
-        let mut pen = surface.pen();
-        for (y, mut row) in rows.clone().zip(sky.outer_iter_mut()) {
-            if let Some(row) = row.as_slice_mut() {
-                surface.row(&mut pen, y, row)?;
-            }
-        }
-        if !same_pixels {
+        let unused = spare.lock().ok().and_then(|mut spare| spare.pop());
+        let mut room = unused.unwrap_or_else(|| Array2::zeros((tallest, width)));
+        draw(surface, rows.clone(), &mut room)?;
+        let sky = room.slice(s![..rows.len(), ..]);
+        let part = Cell {
+            y: (rows.start, rows.end),
+            x: (0, width),
+        };
+        let values: Vec<f64> = if !same_pixels {
             let alone = ImageInput {
-                values: sky.view(),
+                values: sky,
                 mask: None,
                 variance: None,
                 weights: None,
                 inverse_variance: false,
             };
             let skies = statistics_of_row(&alone, 0..rows.len(), columns, property, options)?;
-            let pairs = found.into_iter().zip(skies);
-            return Ok(pairs
-                .map(|((_, found), sky)| (found, sky.value(property)))
-                .collect());
-        }
-        let part = Cell {
-            y: (rows.start, rows.end),
-            x: (0, width),
-        };
-        let band = cut(input, part);
-        let values = if property == Property::MEDIAN {
+            skies.iter().map(|sky| sky.value(property)).collect()
+        } else if property == Property::MEDIAN {
             let median = |&(start, end)| {
                 let cell = Cell {
                     x: (start, end),
@@ -183,11 +179,25 @@ pub fn paired_statistics(
         } else {
             let limits = |(summary, _): &(Summary, _)| summary.kept();
             let kept: Vec<_> = found.iter().map(limits).collect();
-            means_of_kept(&band, sky.view(), columns, &kept, options.bad_bits)?
+            means_of_kept(&cut(input, part), sky, columns, &kept, options.bad_bits)?
         };
+        if let Ok(mut spare) = spare.lock() {
+            spare.push(room);
+        }
         let found = found.into_iter().map(|(_, found)| found);
         Ok(found.zip(values).collect())
     })
+}
+
+/// Draws rows of a background into the first ones of an image.
+fn draw(surface: &Surface<'_>, rows: Range<usize>, image: &mut Array2<f32>) -> Result<()> {
+    let mut pen = surface.pen();
+    for (y, mut row) in rows.zip(image.outer_iter_mut()) {
+        if let Some(row) = row.as_slice_mut() {
+            surface.row(&mut pen, y, row)?;
+        }
+    }
+    Ok(())
 }
 
 /// Median of the background at the good pixels.

@@ -30,27 +30,12 @@ fn or_into_body(a: &[i32], out: &mut [i32]) {
     }
 }
 
-#[inline(always)]
-fn keep_body(row: &[i32], copy: &mut [i32], all: &mut [i32]) {
-    let n = row.len();
-    let (copy, all) = (&mut copy[..n], &mut all[..n]);
-    for i in 0..n {
-        copy[i] = row[i];
-        all[i] |= row[i];
-    }
-}
-
 dispatch! {
     fn or(a: &[i32], b: &[i32], out: &mut [i32]) = or_body;
 }
 dispatch! {
     fn or_into(a: &[i32], out: &mut [i32]) = or_into_body;
 }
-dispatch! {
-    /// Copies a row, and adds its bits to `all`.
-    fn keep(row: &[i32], copy: &mut [i32], all: &mut [i32]) = keep_body;
-}
-
 /// Where the taps of one axis are that are not 0, for those must spread no bits.
 #[derive(Debug)]
 struct Reach {
@@ -103,11 +88,12 @@ impl Window {
     fn slide(&mut self, r: usize, row: &[i32]) {
         let n = row.len();
         self.place = r % self.len;
+        self.ends[self.place * BLOCK..][..n].copy_from_slice(row);
         if self.place == 0 {
-            self.start[..n].fill(0);
+            self.start[..n].copy_from_slice(row);
+        } else {
+            or_into(row, &mut self.start[..n]);
         }
-        let end = &mut self.ends[self.place * BLOCK..][..n];
-        keep(row, end, &mut self.start[..n]);
         if self.place + 1 == self.len {
             for one in (0..self.place).rev() {
                 let (before, after) = self.ends.split_at_mut((one + 1) * BLOCK);

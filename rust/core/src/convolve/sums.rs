@@ -114,8 +114,8 @@ fn across_body(ring: &[f64], taps: &[Taps], out: &mut [&mut [f32]]) {
     let columns = if out.is_empty() { 0 } else { out[0].len() };
     let mut at = 0;
     while at < columns {
-        for k in 0..out.len() {
-            prefetch(&out[k][at..columns.min(at + LANES)]);
+        for row in &*out {
+            prefetch(&row[at..columns.min(at + LANES)]);
         }
         for k in 0..out.len() {
             let sums = sums_at(ring, at, &taps[k]);

@@ -17,6 +17,7 @@ from tests.unit.test_compare_warp import visits, with_squares
 
 import deepcoadd
 from deepcoadd import Exposure, MaskedImage, io
+from deepcoadd._threads import in_turn, n_workers
 from deepcoadd.coadd import (
     TEMPLATE_ASSEMBLE,
     ArtifactOptions,
@@ -26,7 +27,6 @@ from deepcoadd.coadd import (
     find_artifacts,
     prepare,
 )
-from deepcoadd.coadd._threads import in_turn, n_workers
 
 
 @pytest.fixture(autouse=True)
