@@ -360,6 +360,11 @@ def test_wrong_requests() -> None:
         (lambda: match_backgrounds(inputs, "classic", box=BOX), OptionError, "box: got"),
         (lambda: match_backgrounds(inputs, box=Box.empty()), ShapeError, "no pixels"),
         (lambda: match_backgrounds(inputs[:1]), NoOverlapError, "no two of 1"),
+        (
+            lambda: match_backgrounds(inputs, options=GlobalMatchOptions(order=50, ridge=0.0)),
+            OptionError,
+            "order: got 50, must be 14 at most for 12 x 15 cells",
+        ),
     ):
         with pytest.raises(error, match=words):
             call()

@@ -210,13 +210,20 @@ def fit_levels(levels: CellLevels, options: GlobalMatchOptions = _DEFAULTS) -> G
     NoOverlapError
         No two exposures overlap.
     OptionError
-        The reference is not one of the exposures.
+        The reference is not one of the exposures, or the order is above what the cells along the
+        longer side can show.
     SingularError, ConvergenceError
         The overlaps do not determine the polynomials that were asked for.
     """
     n = len(levels.values)
     if options.reference is not None and not 0 <= options.reference < n:
         raise OptionError(f"reference: got {options.reference}, must be 0 to {n - 1}")
+    most = max(levels.grid.shape) - 1
+    if options.order is not None and options.order > most:
+        ny, nx = levels.grid.shape
+        raise OptionError(
+            f"order: got {options.order}, must be {most} at most for {ny} x {nx} cells"
+        )
     values, all_weights = _weights(levels)
     groups = groups_of(all_weights, options.min_cells)
     if not groups or len(groups[0]) < 2:
