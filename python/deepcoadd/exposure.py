@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from astropy.units import UnitBase
+from astropy.units import Unit, UnitBase
 from astropy.wcs import WCS
 
-from deepcoadd.errors import NoDataError
+from deepcoadd.errors import NoDataError, OptionError
 from deepcoadd.geometry import Box
 from deepcoadd.image import Image, MaskedImage
 from deepcoadd.interop.afw_names import ExposureNames, FilterNames, InfoNames
@@ -70,8 +70,8 @@ class ExposureInfo(InfoNames):
         Facts of the visit; None for a coadd.
     filter : FilterLabel, optional
         Band and physical filter.
-    unit : UnitBase, optional
-        Unit of the image; its square is that of the variance.
+    unit : UnitBase or str, optional
+        Unit of the image; its square is that of the variance. A name becomes the unit.
     inputs : object, optional
         Table of the inputs of a coadd.
     valid_polygon : Polygon, optional
@@ -86,6 +86,11 @@ class ExposureInfo(InfoNames):
         Header cards that have no other place.
     components : mapping
         Further parts of the file by name (placeholders of what cannot be decoded).
+
+    Raises
+    ------
+    OptionError
+        `unit` is no unit.
     """
 
     box: Box
@@ -102,6 +107,13 @@ class ExposureInfo(InfoNames):
     id: int | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     components: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.unit is not None and not isinstance(self.unit, UnitBase):
+            try:
+                object.__setattr__(self, "unit", Unit(self.unit))
+            except (TypeError, ValueError) as error:
+                raise OptionError(f"unit = {self.unit!r}: {error}") from None
 
     def require(self, name: str) -> Any:
         """Return the named part.

@@ -20,7 +20,7 @@ from deepcoadd import (
     MaskPlanes,
     VisitInfo,
 )
-from deepcoadd.errors import NoDataError, ShapeError
+from deepcoadd.errors import NoDataError, OptionError, ShapeError
 
 
 def pixels() -> MaskedImage:
@@ -44,6 +44,14 @@ def test_what_is_missing_is_none_or_named(name: str) -> None:
     assert getattr(one, name) is None
     with pytest.raises(NoDataError, match=f"no {name}"):
         one.require(name)
+
+
+def test_units_may_be_given_by_name() -> None:
+    assert Exposure(pixels(), unit="nJy").info.unit == u.nJy
+    for wrong in ("photons per hour", []):
+        with pytest.raises(OptionError, match=r"^unit = ") as caught:
+            Exposure(pixels(), unit=wrong)
+        assert "\n" not in str(caught.value)
 
 
 def test_unknown_attribute() -> None:
