@@ -183,6 +183,15 @@ def test_markup_in_messages_is_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "deepcoadd: file [red]a[1:2,3:4].fits\n"
 
 
+def test_messages_of_several_lines_become_one(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal = Terminal()
+    with terminal.active():
+        logging.getLogger("deepcoadd.io").warning("cannot be read: %s", "ERROR 4:\n  no code.\n\n")
+        terminal.complain("first\nsecond")
+    shown = capsys.readouterr().err
+    assert shown == "warning: cannot be read: ERROR 4: no code.\ndeepcoadd: first second\n"
+
+
 @pytest.mark.filterwarnings("default")
 def test_python_warnings_are_shown_to_those_who_ask(capsys: pytest.CaptureFixture[str]) -> None:
     terminal = Terminal()

@@ -80,7 +80,7 @@ class Terminal:
 
     def complain(self, message: str) -> None:
         """Print one line on stderr, whatever the verbosity."""
-        self.stderr.print(Text(f"deepcoadd: {message}"))
+        self.stderr.print(Text(f"deepcoadd: {_one_line(message)}"))
 
     @contextmanager
     def progress(self) -> Iterator[ProgressCallback]:
@@ -100,6 +100,11 @@ class Terminal:
             yield _BarProgress(bars)
 
 
+def _one_line(text: str) -> str:
+    """Text without line breaks, which messages of other packages may have."""
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
 class _Handler(logging.Handler):
     """Print records above a running progress bar, not through it."""
 
@@ -110,7 +115,7 @@ class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
         if record.levelno >= logging.WARNING:
-            text = f"{record.levelname.lower()}: {text}"
+            text = f"{record.levelname.lower()}: {_one_line(text)}"
         self.console.print(Text(text))
 
 

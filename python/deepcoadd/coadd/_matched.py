@@ -10,7 +10,7 @@ from typing import Any
 from deepcoadd.coadd._options import AssembleOptions
 from deepcoadd.coadd._prepare import CoaddPlan, Progress, prepare
 from deepcoadd.errors import NoWorkError, OptionError, ShapeError
-from deepcoadd.refs import WarpRef, as_refs
+from deepcoadd.refs import WarpRef, as_refs, name_of
 
 __all__ = ["pair_matched", "plan_of_matched"]
 
@@ -46,9 +46,13 @@ def pair_matched(inputs: Sequence[WarpRef], matched: Iterable[Any]) -> list[Warp
         return others
     known = {key: ref for key, ref in zip(their_keys, others, strict=True) if ref is not None}
     given = [key for key in their_keys if key is not None]
-    for name, each in (("inputs", keys), ("matched", given)):
+    there = [ref for ref in others if ref is not None]
+    for name, refs, each in (("inputs", inputs, keys), ("matched", there, given)):
         if () in each:
-            raise OptionError(f"{name}: a warp without {', '.join(_KEYS)} among others that have")
+            raise OptionError(
+                f"{name}: {name_of(refs[each.index(())])} has no {', '.join(_KEYS)}, others have; "
+                "leave it out, or identify it"
+            )
         if len(set(each)) < len(each):
             twice = next(key for key in each if each.count(key) > 1)
             raise OptionError(f"{name}: two warps are {dict(twice)}; expected one of each")
