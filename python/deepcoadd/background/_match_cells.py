@@ -160,11 +160,15 @@ class CellLevels:
         Level, up to what all exposures of a cell have in common, and its squared error by the
         scatter of the pixels; NaN where an exposure has too few good pixels in a cell, or no
         other has.
+    offsets : (n, ny, nx, 2) float64 array, optional
+        Middle (y, x) of the pixels that count, from the middle of the cell [pixels]: where the sky
+        slopes, a level belongs there. None: 0.
     """
 
     grid: CellGrid
     values: Floats
     variances: Floats
+    offsets: Floats | None = None
 
 
 def measure_levels(
@@ -204,6 +208,7 @@ def measure_levels(
     """
     n, (ny, nx) = len(refs), grid.shape
     values, variances = (np.full((n, ny, nx), np.nan) for _ in range(2))
+    offsets = np.zeros((n, ny, nx, 2))
     least = min_fraction * grid.areas()
     together = columns_at_a_time(n, grid, max_memory)
 
@@ -221,7 +226,8 @@ def measure_levels(
             edges = [x - edges_x[start] for x in edges_x[start : end + 1]]
             pairs = [(image[:, cut].copy(), mask[:, cut].copy()) for image, mask in part.planes]
             found = _levels(pairs, edges, least[j, start:end])
-            values[part.which, j, start:end], variances[part.which, j, start:end] = found
+            for out, one in zip((values, variances, offsets), found, strict=True):
+                out[part.which, j, start:end] = one
         return part
 
     # As many parts as there are threads wait, beside the one that is being read.
@@ -229,7 +235,7 @@ def measure_levels(
     for part in in_turn(read(), measure, max(1, min(n_workers(ny * nx), room))):
         if on_step is not None:
             on_step(part.box.area)
-    return CellLevels(grid, values, variances)
+    return CellLevels(grid, values, variances, offsets)
 
 
 @dataclass(frozen=True)
@@ -313,11 +319,12 @@ def _rough_levels(
 
 def _levels(
     planes: list[tuple[Pixels, Words]], edges: list[int], least: Floats
-) -> tuple[Floats, Floats]:
-    """Levels and their squared errors, (n, cells), of some exposures; the planes are scratch."""
+) -> tuple[Floats, Floats, Floats]:
+    """Levels, squared errors and offsets (y, x) of some exposures; the planes are scratch."""
     n, n_cells = len(planes), len(edges) - 1
+    offsets = np.zeros((n, n_cells, 2))
     if n < 2:
-        return np.full((n, n_cells), np.nan), np.full((n, n_cells), np.nan)
+        return np.full((n, n_cells), np.nan), np.full((n, n_cells), np.nan), offsets
     widths = np.diff(edges)
     levels = np.zeros((n, n_cells))
 
@@ -342,12 +349,27 @@ def _levels(
         good = n_good >= np.maximum(least, 2)
         values[k] = np.where(good, levels[k] + value, np.nan)
         variances[k] = np.where(good, square, np.nan)
+        offsets[k] = _offsets(mask, edges)
     # The median holds a share of the noise of each exposure, which the scatter lacks.
     count = np.isfinite(values).sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         variances *= np.where(count > 1, count / (count - 1.0), np.nan)
     values[:, count < 2] = np.nan
-    return values, variances
+    return values, variances, offsets
+
+
+def _offsets(mask: Words, edges: list[int]) -> Floats:
+    """(cells, 2): middle (y, x) of the good pixels of each cell, from its own middle."""
+    height, width = mask.shape
+    good = (mask == 0).astype(np.float64)
+    columns = good.sum(axis=0)
+    rows = (np.arange(height) - 0.5 * (height - 1))[:, None]
+    sums = np.stack([columns, (rows * good).sum(axis=0), np.arange(width) * columns])
+    n, y, x = np.add.reduceat(sums, edges[:-1], axis=1)
+    middles = 0.5 * (np.array(edges[:-1]) + np.array(edges[1:]) - 1)
+    x = np.where(n > 0, x, middles)
+    n = np.maximum(n, 1.0)
+    return np.stack([y / n, x / n - middles], axis=1)
 
 
 def _less_median(

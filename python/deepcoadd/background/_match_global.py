@@ -56,7 +56,7 @@ class GlobalFit:
     Attributes
     ----------
     levels : CellLevels
-        What was fitted.
+        What was fitted: levels in the middles of the cells.
     residuals : (n, ny, nx) float64 array
         Levels less backgrounds less the scene; NaN where a cell did not count.
     groups : list of list of int
@@ -231,13 +231,15 @@ def fit_levels(levels: CellLevels, options: GlobalMatchOptions = _DEFAULTS) -> G
             f"no two of {n} exposures share {options.min_cells} cells of good pixels; there is "
             "nothing to match"
         )
-    weights = all_weights
+    weights, measured = all_weights, values
     basis = _basis(levels.grid, values, weights, options)
     for left in reversed(range(options.n_rounds)):
         if not left:
             basis = _basis(levels.grid, values, weights, options)
         factors, covariances, n_effective = _round(basis, values, weights, groups)
-        rest = values - factors @ basis.phi.T
+        fitted = factors @ basis.phi.T
+        values = measured - _beside_middles(levels, fitted)
+        rest = values - fitted
         if left:
             weights = _kept(rest, weights, all_weights, options.sigma_clip)
     if options.order is None and basis.prior is None:
@@ -246,8 +248,9 @@ def fit_levels(levels: CellLevels, options: GlobalMatchOptions = _DEFAULTS) -> G
     rest = residuals(rest, weights)
     used = weights > 0
     shape = levels.values.shape
+    known = np.where(np.isfinite(levels.values), values.reshape(shape), np.nan)
     return GlobalFit(
-        levels,
+        replace(levels, values=known),
         np.where(used, rest, np.nan).reshape(shape),
         groups,
         basis.series,
@@ -258,6 +261,22 @@ def fit_levels(levels: CellLevels, options: GlobalMatchOptions = _DEFAULTS) -> G
         float((weights * rest**2).sum()),
         float(used.sum() - used.any(axis=0).sum() - n_effective),
     )
+
+
+def _beside_middles(levels: CellLevels, fitted: Floats) -> Floats:
+    """(n, cells): backgrounds where the levels were measured, less those in the middles."""
+    n, (ny, nx) = len(levels.values), levels.grid.shape
+    out = np.zeros((n, ny, nx))
+    has = np.isfinite(levels.values)
+    share = has / np.maximum(has.sum(axis=0), 1)
+    if levels.offsets is not None:
+        for axis, edges in enumerate((levels.grid.edges_y, levels.grid.edges_x)):
+            if len(edges) > 2:
+                middles = 0.5 * (np.array(edges[:-1]) + np.array(edges[1:]))
+                slope = np.gradient(fitted.reshape(n, ny, nx), middles, axis=axis + 1)
+                # Of what all exposures have in common each pixel was freed by itself.
+                out += (slope - (share * slope).sum(axis=0)) * levels.offsets[..., axis]
+    return out.reshape(n, -1)
 
 
 def _kept(rest: Floats, weights: Floats, all_weights: Floats, sigma_clip: float) -> Floats:
