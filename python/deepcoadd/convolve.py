@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deepcoadd._core import convolve as _core
+from deepcoadd._pages import empty_on_pages
 from deepcoadd.errors import OptionError, ShapeError
 from deepcoadd.geometry import Box, Interval
 from deepcoadd.image import Image, MaskedImage
@@ -109,12 +110,13 @@ def convolve_separable(
     """
     rows = [_taps("taps_y", taps_y), _taps("taps_x", taps_x)]
     box = _inside(pixels.box, len(rows[0]), len(rows[1]))
-    image = Image(np.empty(box.shape, np.float32), box)
+    image = Image(empty_on_pages(box.shape, np.float32), box)
     if isinstance(pixels, Image):
         _core.separable((_rows(pixels.array), None, None), *rows, out=(image.array, None, None))
         return image
-    words = np.empty(box.shape, np.int32) if with_mask else np.zeros(box.shape, np.int32)
-    variance = Image(np.empty(box.shape, np.float32), box)
+    make = empty_on_pages if with_mask else np.zeros
+    words = make(box.shape, np.int32)
+    variance = Image(empty_on_pages(box.shape, np.float32), box)
     _core.separable(
         (_rows(pixels.image.array), _rows(pixels.mask.array), _rows(pixels.variance.array)),
         *rows,

@@ -2,7 +2,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["evidence", "least_squares", "normal_equations"]
+__all__ = [
+    "evidence",
+    "least_squares",
+    "normal_equations",
+    "normal_matrices",
+    "positive_inverse",
+    "reduced_sums",
+]
 
 _Floats = NDArray[np.float64]
 _Parts = tuple[_Floats, _Floats, _Floats, int, float]
@@ -22,3 +29,6 @@ def least_squares(
 def normal_equations(
     fisher: _Floats, rhs: _Floats, *, method: str, threshold: float | None
 ) -> _Parts: ...
+def normal_matrices(design: _Floats, weights: _Floats) -> _Floats: ...
+def positive_inverse(matrix: _Floats) -> tuple[_Floats, _Floats]: ...
+def reduced_sums(design: _Floats, data: _Floats, n_free: int) -> tuple[_Floats, _Floats, float]: ...

@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from deepcoadd._core import linalg as _core
+from deepcoadd._threads import in_turn, n_workers
 from deepcoadd.background._match_cells import CellGrid, CellLevels, measure_levels
 from deepcoadd.background._match_joint import fit_jointly, groups_of, residuals
 from deepcoadd.background._match_options import GlobalMatchOptions
@@ -327,7 +329,8 @@ def _result(fit: GlobalFit, index: int, ref: WarpRef, options: GlobalMatchOption
     if not used.any():
         return MatchResult(name, "failed", message="all its cells disagree with the others")
     total = fit.weights.sum(axis=0)[used]
-    phi = fit.series.cells()[used.ravel()]
+    share = used.reshape(1, -1) / used.sum()
+    squares = _core.normal_matrices(fit.series.cells(), share)[0]
     model = SeriesModel(
         fit.series, -fit.factors[index], used, _reach(fit), ref.box() & fit.levels.grid.box
     )
@@ -342,9 +345,8 @@ def _result(fit: GlobalFit, index: int, ref: WarpRef, options: GlobalMatchOption
         fit_rms=float(np.sqrt(mse)),
         matched_mse=mse,
         diff_variance=variance,
-        model_variance=float(
-            np.einsum("sk,kl,sl->s", phi, fit.covariances[index], phi, optimize=True).mean()
-        ),
+        # Mean of phi C phi over the cells: the sum of C times the mean square of the terms.
+        model_variance=float((fit.covariances[index] * squares).sum()),
         message=f"in group {number + 1} of {len(fit.groups)} without overlap" if several else "",
         bin_variance=variance,
         used=float(used.sum() / np.isfinite(fit.levels.values[index]).sum()),
@@ -420,7 +422,11 @@ def match_globally(
     )
     inflated = replace(levels, variances=levels.variances * options.variance_inflation)
     fit = fit_levels(inflated, options)
-    return _with_noise([_result(fit, k, ref, options) for k, ref in enumerate(refs)]), fit
+
+    def result(index: int) -> MatchResult:
+        return _result(fit, index, refs[index], options)
+
+    return _with_noise(list(in_turn(range(len(refs)), result, n_workers(len(refs))))), fit
 
 
 def _with_noise(results: list[MatchResult]) -> list[MatchResult]:

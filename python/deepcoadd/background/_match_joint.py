@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from deepcoadd._core import linalg as _core
 from deepcoadd.errors import ConvergenceError, SingularError
 
 __all__ = ["JointFit", "fit_jointly", "groups_of", "residuals"]
@@ -127,28 +128,22 @@ def _dense(
     shares = _shares(weights)
     matrix = np.empty((n, k, n, k))
     for e in range(n):
-        for f in range(e + 1):
-            w = -weights[e] * shares[f]
-            if e == f:
-                w = w + weights[e]
-            block = phi.T @ (phi * w[:, None])
+        pairs = -weights[e] * shares[: e + 1]
+        pairs[e] += weights[e]
+        # Not by `@`: the threads of numpy's linear algebra are others than those asked for.
+        for f, block in enumerate(_core.normal_matrices(phi, pairs)):
             matrix[e, :, f], matrix[f, :, e] = block, block.T
         matrix[e, :, e] += np.diag(prior)
     # The common function of all, which nothing determines: its sum is made 0.
     matrix += np.eye(k)[None, :, None, :]
     flat = matrix.reshape(n * k, n * k)
     diagonal = flat.diagonal().copy()
-    try:
-        lower = np.linalg.cholesky(flat)
-    except np.linalg.LinAlgError:
-        lower = np.zeros_like(flat)
-    if not (lower.diagonal() ** 2 > _LEAST_PIVOT * np.maximum(diagonal, 1.0)).all():
+    full, pivots = _core.positive_inverse(flat)
+    if not (pivots > _LEAST_PIVOT * np.maximum(diagonal, 1.0)).all():
         raise SingularError(
             f"the overlaps of {n} exposures do not determine the {k} terms of their backgrounds: "
             "lower the order, or raise the ridge"
         )
-    inverse = np.linalg.inv(lower)
-    full = inverse.T @ inverse
     factors = (full @ rhs.ravel()).reshape(n, k)
     # One step of refinement: the prior spans many orders of magnitude.
     factors += (full @ (rhs.ravel() - flat @ factors.ravel())).reshape(n, k)

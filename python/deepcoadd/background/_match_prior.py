@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepcoadd._core import linalg as _core
+from deepcoadd._threads import in_turn, n_workers
 from deepcoadd.background._match_series import Series
 
 __all__ = ["FieldPrior", "most_likely_prior", "pairs_of"]
@@ -119,10 +120,8 @@ class _PairSums:
         both = (weights[e] > 0) & (weights[f] > 0)
         root = np.sqrt(1.0 / (1.0 / weights[e][both] + 1.0 / weights[f][both]))
         y, part = root * (values[e] - values[f])[both], phi[both] * root[:, None]
-        free, waves = np.linalg.qr(part[:, :n_polynomials])[0], part[:, n_polynomials:]
-        y = y - free @ (free.T @ y)
-        waves = waves - free @ (free.T @ waves)
-        return cls(waves.T @ waves, waves.T @ y, float(y @ y), int(both.sum()) - n_polynomials)
+        sums = _core.reduced_sums(part, y[:, None], n_polynomials)
+        return cls(*sums, int(both.sum()) - n_polynomials)
 
     def evidence(self, variances: Floats, strengths: list[float]) -> tuple[Floats, Floats]:
         """Squared residuals in units of the noise, and log of the determinant.
@@ -164,7 +163,11 @@ def most_likely_prior(
     FieldPrior
     """
     n_polynomials = series.n_polynomials
-    sums = [_PairSums.of(values, weights, phi, n_polynomials, pair) for pair in pairs]
+
+    def of(pair: tuple[int, int]) -> _PairSums:
+        return _PairSums.of(values, weights, phi, n_polynomials, pair)
+
+    sums = list(in_turn(pairs, of, n_workers(len(pairs))))
     unit = float(np.median(1.0 / weights[weights > 0]))
     n_free = sum(s.n for s in sums)
     strengths = unit * np.array(_STRENGTHS)

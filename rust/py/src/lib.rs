@@ -118,7 +118,10 @@ mod _core {
     #[pymodule]
     mod linalg {
         #[pymodule_export]
-        use crate::linalg::{evidence, least_squares, normal_equations};
+        use crate::linalg::{
+            evidence, least_squares, normal_equations, normal_matrices, positive_inverse,
+            reduced_sums,
+        };
         #[pymodule_init]
         fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
             crate::register(m)

@@ -4,8 +4,8 @@
 use crate::array;
 use crate::error::PyRes;
 use deepcoadd_core::linalg::{self, Fit, Method, NormalSums};
-use ndarray::Array2;
-use numpy::{IntoPyArray, PyArray1, PyArray2};
+use ndarray::{Array2, Array3};
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3};
 use pyo3::prelude::*;
 
 /// Solution, covariance, diagnostic, rank, threshold.
@@ -91,6 +91,50 @@ pub fn evidence<'py>(
         Array2::from_shape_fn(shape, |(i, j)| values[i * shape.1 + j]).into_pyarray(py)
     };
     Ok((plane(found.squares), plane(found.logs)))
+}
+
+/// Normal matrix (p, p), right side (p,) and square of data (n, 1) beside the first terms of (n, p).
+#[pyfunction]
+pub fn reduced_sums<'py>(
+    py: Python<'py>,
+    design: &Bound<'py, PyAny>,
+    data: &Bound<'py, PyAny>,
+    n_free: usize,
+) -> PyRes<(Planes<'py>, Bound<'py, PyArray1<f64>>, f64)> {
+    let (design, _) = numbers(design, "design")?;
+    let (data, _) = numbers(data, "data")?;
+    let found = py.detach(|| linalg::reduced_sums(&design, &data, n_free))?;
+    let p = found.vector.len();
+    let matrix = Array2::from_shape_fn((p, p), |(i, j)| found.matrix[i * p + j]);
+    let vector = found.vector.into_pyarray(py);
+    Ok((matrix.into_pyarray(py), vector, found.square))
+}
+
+/// Normal matrices (m, p, p) of a design (n, p) for rows of weights (m, n).
+#[pyfunction]
+pub fn normal_matrices<'py>(
+    py: Python<'py>,
+    design: &Bound<'py, PyAny>,
+    weights: &Bound<'py, PyAny>,
+) -> PyRes<Bound<'py, PyArray3<f64>>> {
+    let (design, p) = numbers(design, "design")?;
+    let (weights, _) = numbers(weights, "weights")?;
+    let found = py.detach(|| linalg::normal_matrices(&design, p, &weights))?;
+    let shape = (found.len() / (p * p).max(1), p, p);
+    let all = Array3::from_shape_fn(shape, |(m, i, j)| found[(m * p + i) * p + j]);
+    Ok(all.into_pyarray(py))
+}
+
+/// Inverse (p, p) of a symmetric positive definite matrix, and its pivots (p,).
+#[pyfunction]
+pub fn positive_inverse<'py>(
+    py: Python<'py>,
+    matrix: &Bound<'py, PyAny>,
+) -> PyRes<(Planes<'py>, Bound<'py, PyArray1<f64>>)> {
+    let (matrix, p) = numbers(matrix, "matrix")?;
+    let found = py.detach(|| linalg::positive_inverse(&matrix, p))?;
+    let inverse = Array2::from_shape_fn((p, p), |(i, j)| found.matrix[i * p + j]);
+    Ok((inverse.into_pyarray(py), found.pivots.into_pyarray(py)))
 }
 
 /// Numbers of an array by rows, and its number of columns.
