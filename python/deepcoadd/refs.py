@@ -286,12 +286,13 @@ def as_ref(obj: Any) -> WarpRef:
     OptionError
         `obj` is none of these.
     """
-    if isinstance(obj, WarpRef):
-        return obj
+    # Whether something is a reference takes a look at each of its members, hence last.
     if isinstance(obj, Exposure):
         return ExposureRef(obj)
     if isinstance(obj, MaskedImage):
         return ExposureRef(Exposure(obj))
+    if isinstance(obj, WarpRef):
+        return obj
     if hasattr(obj, "get") and hasattr(obj, "dataId"):
         return HandleRef(obj)
     if hasattr(obj, "getMaskedImage"):

@@ -36,7 +36,7 @@ from deepcoadd.image import Image, MaskedImage
 from deepcoadd.interpolate import interpolate_missing
 from deepcoadd.mask import Mask
 from deepcoadd.refs import in_memory
-from deepcoadd.statistics import StackDiagnostics, StackPlanes
+from deepcoadd.statistics import StackDiagnostics, StackPlanes, statistics
 
 __all__ = ["CoaddTile", "Finisher", "assemble", "noise_of", "read_tile"]
 
@@ -392,8 +392,7 @@ class _Outputs:
         """Keep the variances of every n-th pixel both ways, counted from the coadd's first."""
         step = _noise_step(self.plan.box)
         first = (self.plan.box.y.start - tile.y.start) % step
-        sample = variance[first::step, ::step]
-        self._variances.append(sample[np.isfinite(sample)])
+        self._variances.append(np.ascontiguousarray(variance[first::step, ::step]))
 
     def result(self) -> CoaddResult:
         """The result, before its pixels are finished."""
@@ -424,12 +423,11 @@ def _noise_step(box: Box) -> int:
 def noise_of(variance: Image) -> float:
     """Noise of a coadd by its whole variance plane, as `CoaddResult.noise` has it."""
     step = _noise_step(variance.box)
-    sample = variance.array[::step, ::step]
-    return _median_sigma([sample[np.isfinite(sample)]])
+    return _median_sigma([np.ascontiguousarray(variance.array[::step, ::step])])
 
 
 def _median_sigma(variances: list[npt.NDArray[np.float32]]) -> float:
-    """Square root of the median of some variances; NaN when there is none."""
-    values = np.concatenate(variances)
-    median = float(np.median(values)) if values.size else math.nan
+    """Square root of the median of the finite ones of some variances; NaN when there is none."""
+    values = variances[0] if len(variances) == 1 else np.concatenate(variances)
+    median = statistics(values, properties="MEDIAN").value() if values.size else math.nan
     return math.sqrt(median) if median >= 0 else math.nan

@@ -330,15 +330,15 @@ class _Finder:
         if instance("template_without", template, Exposure).box != self.box:
             raise ShapeError(f"template_without: got {template.box}, must be {self.box}")
         one = _Look(ref, pixels, template, factor, scratch)
-        # Taken before the detection, which may set planes.
-        edge = SpanSet.from_mask(pixels.mask, pixels.planes.known_bitmask(("EDGE",)))
         difference = None
         if self.keeps:
+            # Taken before the detection, which may set planes.
+            edge = SpanSet.from_mask(pixels.mask, pixels.planes.known_bitmask(("EDGE",)))
             difference, missing = self._difference(one)
             found = self._detect(difference)
             kept = self._prefiltered(found, difference)
         else:
-            found, missing = self._searched(one)
+            found, missing, edge = self._searched(one)
             kept = self._good(found, pixels.mask)
         union = one_span_set(kept).clipped_to(self.box)
         found_streaks: list[SpanSet] = []
@@ -397,8 +397,8 @@ class _Finder:
         own = ref.info().psf
         return self.template.info.psf if own is None else own
 
-    def _searched(self, one: _Look) -> tuple[list[SpanSet], SpanSet]:
-        """Pixels of each candidate, and those that are NaN, without a difference being kept."""
+    def _searched(self, one: _Look) -> tuple[list[SpanSet], SpanSet, SpanSet]:
+        """Pixels of each candidate, those that are NaN, and those with EDGE; nothing is kept."""
         found = detect_difference(
             one.pixels,
             one.template.masked_image,
@@ -409,7 +409,9 @@ class _Finder:
             factor=one.factor,
             bad_bits=one.pixels.planes.known_bitmask(self._options.bad_planes),
         )
-        return self._pixel_sets(found.positive, found.negative), found.missing
+        edge_bits = found.any_mask & one.pixels.planes.known_bitmask(("EDGE",))
+        edge = SpanSet.from_mask(one.pixels.mask, edge_bits) if edge_bits else SpanSet()
+        return self._pixel_sets(found.positive, found.negative), found.missing, edge
 
     def _detect(self, difference: Exposure) -> list[SpanSet]:
         """Pixels of each candidate."""

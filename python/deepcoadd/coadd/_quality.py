@@ -16,14 +16,22 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from deepcoadd._core.quality import count
+from deepcoadd._core import quality as _core
 from deepcoadd.coadd._tiles import with_whole_rows
 from deepcoadd.geometry import Box
 from deepcoadd.image import MaskedImage
 from deepcoadd.refs import Weighed
 from deepcoadd.statistics import StatsOptions, statistics
 
-__all__ = ["WHOLE", "Quality", "blocks_of", "measure", "measure_in_blocks", "measure_weighed"]
+__all__ = [
+    "WHOLE",
+    "Quality",
+    "blocks_of",
+    "is_alive",
+    "measure",
+    "measure_in_blocks",
+    "measure_weighed",
+]
 
 WHOLE = 20_000_000
 """Pixels of the largest plane that is taken as one: 240 MB with image and mask."""
@@ -61,31 +69,41 @@ class Quality:
 
 def measure(pixels: MaskedImage, options: StatsOptions) -> Quality:
     """Quality of pixels in memory; `options` brings the bad bits and the clipping."""
-    image, mask, variance = pixels.image.array, pixels.mask.array, pixels.variance.array
-    n_finite, n_good, n_variance = _counts(pixels, options.bad_bits)
+    image, mask, variance = _planes(pixels)
+    counts, mean = _core.measure(image.view(np.uint32), mask, variance, options.core_options())
+    n_finite, n_good, n_variance = counts
     if n_variance == 0:
         iqr = statistics(image, mask, properties="IQRANGE", options=options).value()
         return Quality(n_finite, n_good, (_SIGMA_OF_IQR * iqr) ** 2, True)
-    return Quality(n_finite, n_good, _mean_variance(mask, variance, options), False)
+    return Quality(n_finite, n_good, mean, False)
+
+
+def is_alive(pixels: MaskedImage) -> bool:
+    """Whether any pixel is finite, and any variance known."""
+    n_finite, _, n_variance = _counts(pixels, 0)
+    return n_finite > 0 and n_variance > 0
 
 
 def measure_weighed(found: Weighed, options: StatsOptions) -> Quality | None:
     """Quality of an input whose image was counted and not kept; None if that is needed."""
     if found.n_known == 0:
         return None
-    mean = _mean_variance(found.mask.array, found.variance.array, options)
+    mask, variance = found.mask.array, found.variance.array
+    mean = statistics(variance, mask, properties="MEANCLIP", options=options).value()
     return Quality(found.n_finite, found.n_good, mean, False)
 
 
-def _mean_variance(mask: npt.NDArray[np.int32], variance: Values, options: StatsOptions) -> float:
-    return statistics(variance, mask, properties="MEANCLIP", options=options).value()
+def _planes(pixels: MaskedImage) -> tuple[Values, npt.NDArray[np.int32], Values]:
+    """Image, mask and variance as the kernels need them."""
+    planes = pixels.image.array, pixels.mask.array, pixels.variance.array
+    image, mask, variance = (with_whole_rows(plane) for plane in planes)
+    return image, mask, variance
 
 
 def _counts(pixels: MaskedImage, bad_bits: int) -> tuple[int, int, int]:
     """Numbers of finite pixels, of those without a bad bit, and of variances that are known."""
-    image, variance = (with_whole_rows(p.array) for p in (pixels.image, pixels.variance))
-    mask = with_whole_rows(pixels.mask.array)
-    return count(image.view(np.uint32), False, mask, variance, bad_bits)
+    image, mask, variance = _planes(pixels)
+    return _core.count(image.view(np.uint32), False, mask, variance, bad_bits)
 
 
 def blocks_of(box: Box) -> list[Box]:

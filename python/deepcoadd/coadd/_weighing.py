@@ -9,14 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-import numpy as np
-
 from deepcoadd._buffers import Arena, lent
 from deepcoadd._threads import in_turn, n_workers
 from deepcoadd.coadd._input import CoaddInput
 from deepcoadd.coadd._quality import (
     WHOLE,
     Quality,
+    is_alive,
     measure,
     measure_in_blocks,
     measure_weighed,
@@ -185,7 +184,4 @@ def _probe_is_good(one: CoaddInput, box: Box) -> bool:
     """
     middle = (box.y.start + box.y.stop - min(_PROBE_ROWS, box.y.size)) // 2
     rows = Box.from_shape((_PROBE_ROWS, box.x.size), start=(middle, box.x.start)) & box
-    pixels = one.view(rows)
-    return bool(np.isfinite(pixels.image.array).any()) and not bool(
-        np.isnan(pixels.variance.array).all()
-    )
+    return is_alive(one.view(rows))

@@ -33,11 +33,14 @@ class DifferenceDetections:
         Grown footprints, without peaks; None for a polarity that was not asked for.
     missing : SpanSet
         Pixels at which the difference is NaN.
+    any_mask : int
+        OR of the mask words of the image.
     """
 
     positive: FootprintSet | None
     negative: FootprintSet | None
     missing: SpanSet
+    any_mask: int
 
 
 def needs_difference(options: DetectionOptions) -> bool:
@@ -94,7 +97,7 @@ def detect_difference(
         Threshold(options.threshold_value, "pixel_stdev", one, options.include_threshold_multiplier)
         for one in signs
     ]
-    found, missing = _core.find_candidates(
+    found, missing, any_mask = _core.find_candidates(
         (pixels.image.array, pixels.variance.array, pixels.mask.array),
         (template.image.array, template.variance.array),
         n_image.array,
@@ -107,4 +110,5 @@ def detect_difference(
     sets = {one: FootprintSet._wrap(core) for one, core in zip(signs, found, strict=True)}
     if not options.return_original_footprints:
         sets = {one: grown(footprints, radius, options) for one, footprints in sets.items()}
-    return DifferenceDetections(sets.get("positive"), sets.get("negative"), SpanSet._wrap(missing))
+    positive, negative = sets.get("positive"), sets.get("negative")
+    return DifferenceDetections(positive, negative, SpanSet._wrap(missing), any_mask)

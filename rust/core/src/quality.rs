@@ -4,7 +4,9 @@
 use crate::error::{Error, Result};
 use crate::par;
 use crate::simd::dispatch;
-use ndarray::{ArrayView2, ArrayViewMut2, Axis};
+use crate::stats::{Block, ImageInput, Options, Property, image_statistics_beside};
+use ndarray::{ArrayView2, ArrayViewMut2};
+use std::sync::{Mutex, PoisonError};
 
 /// Rows that one job counts.
 const ROWS: usize = 64;
@@ -18,6 +20,16 @@ pub struct Counts {
     pub good: u64,
     /// Pixels whose variance is a number.
     pub known: u64,
+}
+
+impl Counts {
+    fn add(self, other: Self) -> Self {
+        Self {
+            finite: self.finite + other.finite,
+            good: self.good + other.good,
+            known: self.known + other.known,
+        }
+    }
 }
 
 /// Exponent bits of an `f32` that are all set in infinities and NaNs.
@@ -38,57 +50,120 @@ pub fn count(
     variance: ArrayView2<f32>,
     bad_bits: i32,
 ) -> Result<Counts> {
-    let shape = mask.dim();
-    let exponent = if swapped {
-        EXPONENT.swap_bytes()
-    } else {
-        EXPONENT
-    };
-    for (name, got) in [("image", image.dim()), ("variance", variance.dim())] {
-        if got != shape {
-            let want = format!("{shape:?} like the mask");
-            return Err(Error::shape(name, format!("{got:?}"), want));
-        }
-    }
-    let strides = [image.strides()[1], mask.strides()[1], variance.strides()[1]];
-    let several = shape.0 > 0 && shape.1 > 1;
-    if several && strides.iter().any(|&stride| stride != 1) {
-        let got = format!("column strides {strides:?}");
-        return Err(Error::shape(
-            "image, mask, variance",
-            got,
-            "contiguous rows",
-        ));
-    }
-    let jobs: Vec<usize> = (0..shape.0).step_by(ROWS).collect();
+    let planes = Planes::new(image, swapped, (mask, variance), bad_bits)?;
+    let height = planes.mask.nrows();
+    let jobs: Vec<usize> = (0..height).step_by(ROWS).collect();
     let parts = par::map(jobs, |first| {
+        planes.count(&Block {
+            rows: first..height.min(first + ROWS),
+            columns: 0..planes.mask.ncols(),
+        })
+    });
+    Ok(parts.into_iter().fold(Counts::default(), Counts::add))
+}
+
+/// Counts pixels, and averages the variance of those without a bad bit, in one pass.
+///
+/// `image` holds the bits of native `f32` numbers; rows of all three must be contiguous. The mean is
+/// clipped as `options` say; NaN where no variance is good.
+///
+/// # Errors
+///
+/// Shapes differ, there are no pixels, rows are not contiguous, or an option is out of range.
+pub fn measure(
+    image: ArrayView2<u32>,
+    mask: ArrayView2<i32>,
+    variance: ArrayView2<f32>,
+    options: &Options,
+) -> Result<(Counts, f64)> {
+    let planes = Planes::new(image, false, (mask, variance), options.bad_bits)?;
+    let input = ImageInput {
+        values: variance,
+        mask: Some(mask),
+        variance: None,
+        weights: None,
+        inverse_variance: false,
+    };
+    let total = Mutex::new(Counts::default());
+    let beside = |block: &Block| {
+        let counts = planes.count(block);
+        let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
+        *total = total.add(counts);
+    };
+    let found = image_statistics_beside(&input, Property::MEANCLIP, options, &beside)?;
+    let total = total.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok((total, found.value(Property::MEANCLIP)))
+}
+
+/// Planes of an exposure whose rows are slices, and what is counted in them.
+struct Planes<'a> {
+    image: ArrayView2<'a, u32>,
+    mask: ArrayView2<'a, i32>,
+    variance: ArrayView2<'a, f32>,
+    exponent: u32,
+    bad_bits: i32,
+}
+
+impl<'a> Planes<'a> {
+    fn new(
+        image: ArrayView2<'a, u32>,
+        swapped: bool,
+        (mask, variance): (ArrayView2<'a, i32>, ArrayView2<'a, f32>),
+        bad_bits: i32,
+    ) -> Result<Self> {
+        let shape = mask.dim();
+        for (name, got) in [("image", image.dim()), ("variance", variance.dim())] {
+            if got != shape {
+                let want = format!("{shape:?} like the mask");
+                return Err(Error::shape(name, format!("{got:?}"), want));
+            }
+        }
+        let strides = [image.strides()[1], mask.strides()[1], variance.strides()[1]];
+        let several = shape.0 > 0 && shape.1 > 1;
+        if several && strides.iter().any(|&stride| stride != 1) {
+            let got = format!("column strides {strides:?}");
+            return Err(Error::shape(
+                "image, mask, variance",
+                got,
+                "contiguous rows",
+            ));
+        }
+        let exponent = if swapped {
+            EXPONENT.swap_bytes()
+        } else {
+            EXPONENT
+        };
+        Ok(Self {
+            image,
+            mask,
+            variance,
+            exponent,
+            bad_bits,
+        })
+    }
+
+    fn count(&self, block: &Block) -> Counts {
         let mut total = Counts::default();
-        for row in first..shape.0.min(first + ROWS) {
-            let planes = (
-                image.index_axis(Axis(0), row),
-                mask.index_axis(Axis(0), row),
-                variance.index_axis(Axis(0), row),
-            );
+        for y in block.rows.clone() {
+            let planes = (self.image.row(y), self.mask.row(y), self.variance.row(y));
             if let (Some(image), Some(mask), Some(variance)) = (
                 planes.0.to_slice(),
                 planes.1.to_slice(),
                 planes.2.to_slice(),
             ) {
-                let [finite, good, known] = count_row(image, mask, variance, exponent, bad_bits);
-                total.finite += u64::from(finite);
-                total.good += u64::from(good);
-                total.known += u64::from(known);
+                let cut = || block.columns.clone();
+                let line = (&image[cut()], &mask[cut()], &variance[cut()]);
+                let [finite, good, known] =
+                    count_row(line.0, line.1, line.2, self.exponent, self.bad_bits);
+                total = total.add(Counts {
+                    finite: u64::from(finite),
+                    good: u64::from(good),
+                    known: u64::from(known),
+                });
             }
         }
         total
-    });
-    let mut total = Counts::default();
-    for part in parts {
-        total.finite += part.finite;
-        total.good += part.good;
-        total.known += part.known;
     }
-    Ok(total)
 }
 
 dispatch! {
@@ -155,6 +230,7 @@ fn swap_row_body(words: &mut [i32]) -> i32 {
 mod tests {
     use super::*;
     use crate::simd::{Level, set_level};
+    use crate::stats::image_statistics;
     use ndarray::{Array2, s};
 
     fn scene() -> (Array2<f32>, Array2<i32>, Array2<f32>) {
@@ -198,6 +274,39 @@ mod tests {
             }
         }
         set_level(Level::V4);
+    }
+
+    #[test]
+    fn counts_and_mean_of_one_pass_are_those_of_two() {
+        for (height, width) in [(150, 37), (300, 701), (2, 70_001)] {
+            let (image, mask, _) = scene();
+            let at = |(y, x): (usize, usize)| (y % 150, x % 37);
+            let image = Array2::from_shape_fn((height, width), |p| image[at(p)].to_bits());
+            let mask = Array2::from_shape_fn((height, width), |p| mask[at(p)]);
+            let variance =
+                Array2::from_shape_fn((height, width), |(y, x)| match (y + 3 * x) % 19 {
+                    0 => f32::NAN,
+                    1 => 1e3,
+                    k => 25.0 + k as f32 * 0.01,
+                });
+            let options = Options {
+                bad_bits: 5,
+                ..Options::default()
+            };
+            let input = ImageInput {
+                values: variance.view(),
+                mask: Some(mask.view()),
+                variance: None,
+                weights: None,
+                inverse_variance: false,
+            };
+            let mean = image_statistics(&input, Property::MEANCLIP, &options).expect("valid");
+            let counts = count(image.view(), false, mask.view(), variance.view(), 5);
+            let (got, value) =
+                measure(image.view(), mask.view(), variance.view(), &options).expect("valid");
+            assert_eq!(got, counts.expect("shapes agree"), "{height} {width}");
+            assert_eq!(value, mean.value(Property::MEANCLIP), "{height} {width}");
+        }
     }
 
     #[test]

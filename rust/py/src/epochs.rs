@@ -71,8 +71,8 @@ pub fn subtract_template(
     })
 }
 
-/// Footprints of an epoch less a template by each threshold, and the pixels that are NaN;
-/// `n_image` (uint32) counts the epochs that are good.
+/// Footprints of an epoch less a template by each threshold, the pixels that are NaN, and the OR of
+/// the mask words; `n_image` (uint32) counts the epochs that are good.
 #[pyfunction]
 #[pyo3(signature = (epoch, template, n_image, start, *, factor, bad_bits, thresholds, min_pixels))]
 #[allow(clippy::too_many_arguments)] // planes and keywords
@@ -86,7 +86,7 @@ pub fn find_candidates(
     bad_bits: i32,
     thresholds: Vec<ThresholdTuple>,
     min_pixels: u64,
-) -> PyRes<(Vec<PyFootprintSet>, PySpanSet)> {
+) -> PyRes<(Vec<PyFootprintSet>, PySpanSet, i32)> {
     let mut count = array::write::<u32>(n_image, "n_image")?;
     let limits = thresholds.into_iter().map(threshold);
     let limits = limits.collect::<PyRes<Vec<_>>>()?;
@@ -95,7 +95,8 @@ pub fn find_candidates(
         let find = || spans::find_candidates(pair, start, &limits, min_pixels, counts);
         let found = py.detach(find)?;
         let footprints = found.footprints.into_iter().map(PyFootprintSet);
-        Ok((footprints.collect(), PySpanSet(found.missing)))
+        let missing = PySpanSet(found.missing);
+        Ok((footprints.collect(), missing, found.any_mask))
     })
 }
 

@@ -143,7 +143,7 @@ mod _core {
     #[pymodule]
     mod quality {
         #[pymodule_export]
-        use crate::quality::{count, swap_words};
+        use crate::quality::{count, measure, swap_words};
         #[pymodule_init]
         fn init(m: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
             crate::register(m)

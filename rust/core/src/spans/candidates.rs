@@ -23,10 +23,13 @@ pub struct Candidates {
     pub footprints: Vec<FootprintSet>,
     /// Pixels at which the difference is NaN.
     pub missing: SpanSet,
+    /// OR of all mask words of the epoch.
+    pub any_mask: i32,
 }
 
-/// Runs of some rows: those that pass each threshold, then those without data.
-type Runs = (Vec<Vec<Span>>, Vec<Span>);
+/// Runs of some rows: those that pass each threshold, then those without data; and the OR of the
+/// mask words.
+type Runs = (Vec<Vec<Span>>, Vec<Span>, i32);
 
 #[inline(always)]
 fn nan_body(row: &[f32], words: &mut [u64]) {
@@ -66,13 +69,14 @@ pub fn find_candidates(
     let parts = par::map(jobs.into_iter().enumerate().collect(), |(block, counts)| {
         runs_of_rows(&rows, block * ROWS, counts, &tests, square, &region)
     });
-    let mut all: Runs = (vec![Vec::new(); tests.len()], Vec::new());
+    let mut all: Runs = (vec![Vec::new(); tests.len()], Vec::new(), 0);
     for part in parts {
-        let (passing, missing) = part?;
+        let (passing, missing, any_mask) = part?;
         for (whole, some) in all.0.iter_mut().zip(passing) {
             whole.extend(some);
         }
         all.1.extend(missing);
+        all.2 |= any_mask;
     }
     let each = all.0.iter().zip(thresholds.iter().zip(&tests));
     let footprints = each.map(|(spans, (threshold, test))| {
@@ -91,6 +95,7 @@ pub fn find_candidates(
     Ok(Candidates {
         footprints: footprints.collect(),
         missing: SpanSet::from_runs(all.1),
+        any_mask: all.2,
     })
 }
 
@@ -132,7 +137,7 @@ fn runs_of_rows(
     let width = counts.ncols();
     let (mut d, mut s) = ([0.0; PART], [0.0; PART]);
     let mut words = vec![vec![0; words_of(width)]; tests.len() + 1];
-    let mut runs: Runs = (vec![Vec::new(); tests.len()], Vec::new());
+    let mut runs: Runs = (vec![Vec::new(); tests.len()], Vec::new(), 0);
     for (k, row) in counts.outer_iter_mut().enumerate() {
         let Some(row) = row.into_slice() else {
             return Err(Error::shape(
@@ -145,22 +150,23 @@ fn runs_of_rows(
         for (part, n) in row.chunks_mut(PART).enumerate() {
             let (columns, len) = (part * PART..part * PART + n.len(), n.len());
             let (d, s) = (&mut d[..len], &mut s[..len]);
-            let (missing, far) = rows.subtract((first + k, columns), square, (d, s, n));
+            let seen = rows.subtract((first + k, columns), square, (d, s, n));
             let at = part * PART / LANES..part * PART / LANES + words_of(len);
             for (test, words) in tests.iter().zip(&mut words) {
-                if far || square == 0.0 {
+                if seen.far || square == 0.0 {
                     test.words(d, s, &mut words[at.clone()]);
                 } else {
                     words[at.clone()].fill(0);
                 }
             }
-            if missing > 0 {
+            if seen.missing > 0 {
                 nan_words(d, &mut words[tests.len()][at]);
             } else {
                 words[tests.len()][at].fill(0);
             }
-            any_far |= far;
-            any_missing |= missing > 0;
+            any_far |= seen.far;
+            any_missing |= seen.missing > 0;
+            runs.2 |= seen.any_mask;
         }
         let y = region.y0 + (first + k) as i32;
         for (words, runs) in words.iter().zip(&mut runs.0).take_while(|_| any_far) {

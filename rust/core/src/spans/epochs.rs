@@ -46,19 +46,30 @@ pub struct Outputs<'a> {
     pub n_image: ArrayViewMut2<'a, u32>,
 }
 
+/// What was seen in some pixels of a difference.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    /// Number of NaN.
+    pub missing: u64,
+    /// Whether one is far from 0.
+    pub far: bool,
+    /// OR of the mask words.
+    pub any_mask: i32,
+}
+
 #[inline(always)]
 fn row_body(
     epoch: (&[f32], &[f32], &[i32]),
     template: (&[f32], &[f32]),
     how: (f32, i32, f32),
     out: (&mut [f32], &mut [f32], &mut [u32]),
-) -> (u64, bool) {
+) -> Seen {
     let n = epoch.0.len();
     let (x, v, m) = (epoch.0, &epoch.1[..n], &epoch.2[..n]);
     let (t, u) = (&template.0[..n], &template.1[..n]);
     let (d, s, count) = (&mut out.0[..n], &mut out.1[..n], &mut out.2[..n]);
     let (factor, bad, square) = how;
-    let (mut missing, mut far) = (0_u32, 0_u32);
+    let (mut missing, mut far, mut any) = (0_u32, 0_u32, 0);
     #[allow(clippy::needless_range_loop)] // seven slices side by side
     for i in 0..n {
         let value = x[i] - t[i];
@@ -67,10 +78,15 @@ fn row_body(
         s[i] = variance;
         count[i] += u32::from(value.abs() < f32::INFINITY) & u32::from(m[i] & bad == 0);
         missing += u32::from(value.is_nan());
+        any |= m[i];
         // 1e-37: squares below it have lost digits
         far |= u32::from(value * value + 1e-37 >= square * variance);
     }
-    (u64::from(missing), far != 0)
+    Seen {
+        missing: u64::from(missing),
+        far: far != 0,
+        any_mask: any,
+    }
 }
 
 dispatch! {
@@ -79,7 +95,7 @@ dispatch! {
         template: (&[f32], &[f32]),
         how: (f32, i32, f32),
         out: (&mut [f32], &mut [f32], &mut [u32]),
-    ) -> (u64, bool) = row_body;
+    ) -> Seen = row_body;
 }
 
 pub(super) const ROWS: usize = 64;
@@ -119,14 +135,14 @@ impl<'a> Rows<'a> {
         })
     }
 
-    /// Subtracts some columns of row `y`; returns the number of NaN, and whether the square of any
-    /// difference reaches, or nearly so, `square` variances.
+    /// Subtracts some columns of row `y`; `far` says whether the square of any difference reaches,
+    /// or nearly so, `square` variances.
     pub(super) fn subtract(
         &self,
         (y, columns): (usize, Range<usize>),
         square: f32,
         out: (&mut [f32], &mut [f32], &mut [u32]),
-    ) -> (u64, bool) {
+    ) -> Seen {
         let [x, v, t, u] = self
             .planes
             .each_ref()
@@ -184,7 +200,7 @@ pub fn subtract_template(pair: &Pair<'_>, mut out: Outputs<'_>) -> Result<u64> {
                 return Err(Error::shape("out", "strided columns", "contiguous rows"));
             };
             let at = (block * ROWS + k, 0..width);
-            missing += rows.subtract(at, f32::INFINITY, (d, s, n)).0;
+            missing += rows.subtract(at, f32::INFINITY, (d, s, n)).missing;
         }
         Ok(missing)
     });

@@ -483,8 +483,9 @@ fn clip_group(
 ) -> ClippedGroup {
     let mut passes = GroupPasses::new(quartiles, plan.options);
     let mut kept = Sums::EMPTY;
-    for _ in 0..plan.options.n_iter {
-        if !advance(&mut passes, all, plan.options) {
+    for pass in 0..plan.options.n_iter {
+        // The first pass starts from the quartiles.
+        if pass > 0 && !advance(&mut passes, all, plan.options) {
             break;
         }
         let (centre, half_width) = (&passes.centre, &passes.half_width);

@@ -4,9 +4,9 @@
 //! A sorted sample of the pixels tells beforehand, with room for its errors, where the quartiles
 //! are and which samples every clipping pass will keep. While the image is read, the samples near
 //! the quartiles and those that a pass may leave out are noted and all others only counted and
-//! summed. What was noted makes the result exact; where the sample has misled, the image is read
-//! again. Blocks of rows are summed lane by lane and added in order, so that threads do not change
-//! a bit.
+//! summed, those too that all have the value of a quartile. What was noted makes the result exact;
+//! where the sample has misled, the image is read again. Blocks of rows are summed lane by lane and
+//! added in order, so that threads do not change a bit.
 
 use super::clip::Passes;
 use super::gather::{Set, admit_row};
@@ -15,11 +15,12 @@ use super::props::{Options, Property};
 use super::ranks::{Desk, order_statistics};
 use super::sample::Summary;
 use super::select::{between, position};
-use super::single::ImageInput;
+use super::single::{Beside, Block, ImageInput};
 use super::tails::{ALL, NONE, Parts, collect, interval, moments, sift, summed};
 use super::tally::{CHUNK, Limits, Tally, tally_all, tally_core};
 use super::weighted::Moments;
 use crate::par;
+use std::ops::Range;
 
 /// Samples from which on an image is large: the reading costs more than the sample.
 const LARGE: usize = 1 << 17;
@@ -39,23 +40,29 @@ fn line<'a>(input: &'a ImageInput<f32>, y: usize) -> Line<'a> {
     (slice(input.values.row(y)), words)
 }
 
-fn part((values, words): Line<'_>, start: usize, end: usize) -> Line<'_> {
-    (&values[start..end], words.map(|words| &words[start..end]))
+fn part<'a>((values, words): Line<'a>, columns: &Range<usize>) -> Line<'a> {
+    let cut = columns.start..columns.end;
+    (&values[cut.clone()], words.map(|words| &words[cut]))
 }
 
 /// The image in blocks of whole rows, or of parts of very long ones.
-fn blocks<'a>(input: &'a ImageInput<f32>) -> Vec<Vec<Line<'a>>> {
-    let (height, width) = input.values.dim();
+fn blocks((height, width): (usize, usize)) -> Vec<Block> {
     if width > BLOCK {
         let starts = (0..height).flat_map(|y| (0..width).step_by(BLOCK).map(move |x| (y, x)));
         return starts
-            .map(|(y, x)| vec![part(line(input, y), x, width.min(x + BLOCK))])
+            .map(|(y, x)| Block {
+                rows: y..y + 1,
+                columns: x..width.min(x + BLOCK),
+            })
             .collect();
     }
     let rows = BLOCK / width;
     (0..height)
         .step_by(rows)
-        .map(|y| (y..height.min(y + rows)).map(|y| line(input, y)).collect())
+        .map(|y| Block {
+            rows: y..height.min(y + rows),
+            columns: 0..width,
+        })
         .collect()
 }
 
@@ -118,8 +125,18 @@ impl Reading {
 }
 
 /// Reads the image; brackets are looked at only if they are wanted.
-fn read(input: &ImageInput<f32>, limits: &Limits, brackets: bool) -> Reading {
-    let parts = par::map(blocks(input), |lines| read_block(&lines, limits, brackets));
+fn read(
+    input: &ImageInput<f32>,
+    limits: &Limits,
+    brackets: bool,
+    beside: Option<Beside>,
+) -> Reading {
+    let parts = par::map(blocks(input.values.dim()), |block| {
+        if let Some(beside) = beside {
+            beside(&block);
+        }
+        read_block(input, &block, limits, brackets)
+    });
     let mut all = Reading::of(&Tally::EMPTY, Vec::new());
     for part in parts {
         all.add(part);
@@ -127,7 +144,7 @@ fn read(input: &ImageInput<f32>, limits: &Limits, brackets: bool) -> Reading {
     all
 }
 
-fn read_block(lines: &[Line], limits: &Limits, brackets: bool) -> Reading {
+fn read_block(input: &ImageInput<f32>, block: &Block, limits: &Limits, brackets: bool) -> Reading {
     let mut tally = Tally::EMPTY;
     let (mut notes, mut noted) = ([0; CHUNK], Vec::new());
     let mut take = |values: &[f32; CHUNK], words: &[i32; CHUNK]| {
@@ -139,7 +156,8 @@ fn read_block(lines: &[Line], limits: &Limits, brackets: bool) -> Reading {
         }
     };
     let no_words = [0; CHUNK];
-    for &(values, words) in lines {
+    for y in block.rows.clone() {
+        let (values, words) = part(line(input, y), &block.columns);
         let (chunks, rest) = values.as_chunks::<CHUNK>();
         let (word_chunks, word_rest) = words.unwrap_or_default().as_chunks::<CHUNK>();
         for (i, chunk) in chunks.iter().enumerate() {
@@ -279,7 +297,7 @@ impl Request<'_, '_> {
             core,
             ..self.limits
         };
-        read(self.input, &limits, false).moments(limits.shift)
+        read(self.input, &limits, false, None).moments(limits.shift)
     }
 
     fn all(&mut self) -> Moments {
@@ -289,6 +307,11 @@ impl Request<'_, '_> {
         *self.all.insert(all)
     }
 
+    /// Whether bracket `i` holds a single value, which is not noted.
+    fn is_tie(&self, i: usize) -> bool {
+        self.limits.note_brackets[i] == 0
+    }
+
     fn quartiles(&self) -> [f64; 3] {
         let n = self.reading.n;
         let mut ends = None;
@@ -296,9 +319,14 @@ impl Request<'_, '_> {
             let (index, share) = position(0.25 * (i + 1) as f64, n);
             let next = (index + 1).min(n - 1);
             let (start, end) = self.limits.brackets[i];
-            let mut inside = sift(&self.reading.noted, (start, end), true);
             let (before, beyond) = (self.reading.up_to[i], self.reading.below[i]);
-            if before <= index && next < beyond {
+            let holds = before <= index && next < beyond;
+            if self.is_tie(i) {
+                let value = f64::from(end.next_down());
+                return holds.then(|| between(value, value, share));
+            }
+            let mut inside = sift(&self.reading.noted, (start, end), true);
+            if holds {
                 let (low, high) = pair(&mut inside, (start, end), index - before);
                 return Some(between(f64::from(low), f64::from(high), share));
             }
@@ -331,14 +359,14 @@ impl Request<'_, '_> {
         let ends = ends.get_or_insert_with(|| {
             let limits = Limits {
                 note_tail: 0,
-                note_brackets: 0,
+                note_brackets: [0; 3],
                 brackets: self
                     .limits
                     .brackets
                     .map(|(low, high)| (low.next_down(), high.next_up())),
                 ..self.limits
             };
-            read(self.input, &limits, true)
+            read(self.input, &limits, true, None)
         });
         if (ends.up_to[i]..start).contains(&rank) {
             Some(low)
@@ -351,10 +379,16 @@ impl Request<'_, '_> {
     fn clip(&mut self, quartiles: (f64, f64)) -> Passes {
         let (start, end) = self.limits.core;
         let core = (start.next_down(), end.next_up());
-        let tails = sift(&self.reading.noted, core, false);
+        let sifted;
+        let tails = if (0..3).all(|i| self.is_tie(i)) {
+            &self.reading.noted
+        } else {
+            sifted = sift(&self.reading.noted, core, false);
+            &sifted
+        };
         let mut all = self.all;
         let passes = self
-            .parts(&tails)
+            .parts(tails)
             .clip(quartiles, self.options, &mut all, |core| {
                 self.moments_within(core)
             });
@@ -372,11 +406,13 @@ impl Request<'_, '_> {
     }
 }
 
-/// Statistics of an image that is [`worthwhile`] and for which [`super::plain::can`] holds.
+/// Statistics of an image that is [`worthwhile`] and for which [`super::plain::can`] holds. While it
+/// is read, every block is handed to `beside` once.
 pub(super) fn statistics(
     input: &ImageInput<f32>,
     property: Property,
     options: &Options,
+    beside: Option<Beside>,
 ) -> Summary {
     let bad_bits = options.bad_bits;
     let quantiles = property.needs_quantiles();
@@ -394,15 +430,21 @@ pub(super) fn statistics(
             core = sure_core(&set, n_some, quartiles, options);
         }
     }
+    // Samples of one value may be many: between its neighbours they are only counted.
+    let tied = brackets.map(|(start, end)| start == end);
+    let widened = |(start, end): (f32, f32)| match start == end {
+        true => (start.next_down(), end.next_up()),
+        false => (start, end),
+    };
     let limits = Limits {
         bad_bits,
         shift,
         core,
         note_tail: if core.0 <= core.1 { u32::MAX } else { 0 },
-        brackets,
-        note_brackets: u32::MAX,
+        brackets: brackets.map(widened),
+        note_brackets: tied.map(|tied| if tied { 0 } else { u32::MAX }),
     };
-    let reading = read(input, &limits, quantiles);
+    let reading = read(input, &limits, quantiles, beside);
     let n = reading.n;
     let mut request = Request {
         input,

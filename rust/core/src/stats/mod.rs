@@ -33,5 +33,7 @@ pub use pixel::Pixel;
 pub use props::{ErrorMode, MaskRules, Options, Property, Weighting};
 pub use sample::Summary;
 pub(crate) use select::quantile;
-pub use single::{ImageInput, Measurable, image_statistics};
+pub use single::{
+    Beside, Block, ImageInput, Measurable, image_statistics, image_statistics_beside,
+};
 pub use stack::{Diagnostics, Outputs, StackInput, Stackable, stack};

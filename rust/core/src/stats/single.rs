@@ -9,6 +9,7 @@ use super::props::{ErrorMode, Options, Property};
 use super::sample::{Raw, Sample, Summary};
 use crate::error::{Error, Result};
 use ndarray::{ArrayBase, ArrayView2};
+use std::ops::Range;
 
 /// One image with what belongs to it; all planes have the shape of `values`.
 #[derive(Debug, Clone)]
@@ -25,6 +26,18 @@ pub struct ImageInput<'a, T> {
     pub inverse_variance: bool,
 }
 
+/// A part of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// Its rows.
+    pub rows: Range<usize>,
+    /// Its columns.
+    pub columns: Range<usize>,
+}
+
+/// Other work on a block that is read, while it is in the cache; on several threads at a time.
+pub type Beside<'a> = &'a (dyn Fn(&Block) + Sync);
+
 /// How pixels of a type are measured.
 pub trait Measurable: Pixel {
     /// The answer of the kernel for large images, if there is one for what is asked.
@@ -39,7 +52,7 @@ impl Measurable for f32 {
     fn plain(input: &ImageInput<Self>, property: Property, options: &Options) -> Option<Summary> {
         plain::can(input, options).then(|| {
             if large::worthwhile(input) {
-                large::statistics(input, property, options)
+                large::statistics(input, property, options, None)
             } else {
                 parts::whole(input, property, options)
             }
@@ -72,6 +85,26 @@ pub fn image_statistics<T: Measurable>(
     }
     let shift = sample.typical();
     Ok(sample.evaluate(property, shift, options, options.truncation()))
+}
+
+/// [`image_statistics`] of an `f32` image, of which every pixel is in one block that is handed to
+/// `beside`.
+pub fn image_statistics_beside(
+    input: &ImageInput<f32>,
+    property: Property,
+    options: &Options,
+    beside: Beside,
+) -> Result<Summary> {
+    check(input, options)?;
+    if plain::can(input, options) && large::worthwhile(input) {
+        return Ok(large::statistics(input, property, options, Some(beside)));
+    }
+    let (height, width) = input.values.dim();
+    beside(&Block {
+        rows: 0..height,
+        columns: 0..width,
+    });
+    image_statistics(input, property, options)
 }
 
 /// Checks options, shapes and weights.

@@ -22,8 +22,8 @@ pub(super) struct Limits {
     pub note_tail: u32,
     /// Intervals without their ends.
     pub brackets: [(f32, f32); 3],
-    /// All bits: note the samples in the brackets; 0: do not.
-    pub note_brackets: u32,
+    /// For each bracket, all bits: note the samples in it; 0: do not.
+    pub note_brackets: [u32; 3],
 }
 
 /// Counts and sums, those of each lane by themselves.
@@ -79,7 +79,7 @@ fn count<const BRACKETS: bool>(
         brackets: [(a0, b0), (a1, b1), (a2, b2)],
         ..
     } = *limits;
-    let (note_brackets, note_tail) = (limits.note_brackets, limits.note_tail);
+    let ([note0, note1, note2], note_tail) = (limits.note_brackets, limits.note_tail);
     for l in 0..LANES {
         let (mut n, mut n_core) = (tally.n[l], tally.n_core[l]);
         let (mut low, mut high) = (tally.low[l], tally.high[l]);
@@ -106,8 +106,8 @@ fn count<const BRACKETS: bool>(
                 (up_to0, below0) = (up_to0 + (to0 & 1), below0 + (under0 & 1));
                 (up_to1, below1) = (up_to1 + (to1 & 1), below1 + (under1 & 1));
                 (up_to2, below2) = (up_to2 + (to2 & 1), below2 + (under2 & 1));
-                let within = under0 & !to0 | under1 & !to1 | under2 & !to2;
-                notes[j * LANES + l] = (within & note_brackets | good & !inside & note_tail) as u8;
+                let within = under0 & !to0 & note0 | under1 & !to1 & note1 | under2 & !to2 & note2;
+                notes[j * LANES + l] = (within | good & !inside & note_tail) as u8;
             }
         }
         (tally.n[l], tally.n_core[l]) = (n, n_core);
