@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Arena", "empty", "lent", "taken"]
+__all__ = ["Arena", "empty", "lent", "on_large_pages", "taken"]
 
 _ALIGNMENT = 64
+_LARGE_PAGE = 2**21
 
 
 class Arena:
@@ -51,6 +52,20 @@ class Arena:
         if stop > self._block.size:
             return np.empty(shape, dtype)
         return self._block[start:stop].view(dtype).reshape(shape)
+
+
+def on_large_pages(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Array of any content that begins where a large page of the processor does.
+
+    Systems give memory in such pages where a whole one is asked for, and touching them for the
+    first time takes one interruption in place of 512.
+    """
+    n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+    if n_bytes < _LARGE_PAGE:
+        return np.empty(shape, dtype)
+    block = np.empty(n_bytes + _LARGE_PAGE, np.uint8)
+    first = -block.ctypes.data % _LARGE_PAGE
+    return block[first : first + n_bytes].view(dtype).reshape(shape)
 
 
 class _Lending(threading.local):

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from deepcoadd._buffers import on_large_pages
 from deepcoadd._core import stats as _core
 from deepcoadd._stats_options import VALUES, Property, StatsOptions, signed_bits
 from deepcoadd.errors import OptionError, ShapeError
@@ -237,10 +238,10 @@ class StackPlanes:
         """Return new planes of the given shape, without defined content."""
 
         def plane(wanted: bool, kind: DTypeLike) -> Any:
-            return np.empty(shape, kind) if wanted else None
+            return on_large_pages(shape, kind) if wanted else None
 
         return cls(
-            image=np.empty(shape, dtype),
+            image=on_large_pages(shape, dtype),
             mask=plane(mask, np.int32),
             variance=plane(variance, dtype),
             n_point=plane(n_point, np.uint32),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from deepcoadd import Exposure, MaskedImage, io
-from deepcoadd._buffers import Arena, empty, lent, taken
+from deepcoadd._buffers import Arena, empty, lent, on_large_pages, taken
 from deepcoadd.coadd import AssembleOptions, assemble
 from deepcoadd.refs import look
 
@@ -51,6 +51,18 @@ def test_an_arena_is_of_one_thread_and_must_be_asked_for() -> None:
                 assert empty((2, 2), np.float32).flags.owndata
         assert empty((2, 2), np.float32).flags.owndata
     assert seen == [True]
+
+
+def test_large_arrays_begin_at_a_large_page() -> None:
+    for shape in [(1024, 1024), (700, 1501), (2**20,)]:
+        array = on_large_pages(shape, np.float32)
+        assert (array.shape, array.dtype) == (shape, np.float32)
+        assert array.flags.c_contiguous
+        assert array.flags.writeable
+        assert address(array) % 2**21 == 0
+    small = on_large_pages((3, 0), np.int32)
+    assert small.shape == (3, 0)
+    assert small.base is None
 
 
 def scene(folder: Path, n: int) -> list[Path]:

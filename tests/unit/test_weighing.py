@@ -16,6 +16,7 @@ from deepcoadd.errors import OptionError, ShapeError
 from deepcoadd.geometry import Box
 from deepcoadd.image import Image
 from deepcoadd.mask import DEFAULT_PLANES, MaskPlanes
+from deepcoadd.statistics import StatsOptions
 
 LARGE = AssembleOptions(unit=None, interpolate=None)
 
@@ -115,6 +116,12 @@ def test_the_kernel_names_what_does_not_fit() -> None:
         quality.count(bits, False, mask, variance[1:], 1)
     with pytest.raises(OptionError, match="image_bits"):
         quality.count(bits.astype("i8"), False, mask, variance, 1)
+    options = StatsOptions(bad_bits=1).core_options()
+    assert quality.measure(bits, mask, variance + 3, options) == ((12, 12, 12), 3.0)
+    with pytest.raises(ShapeError, match="variance"):
+        quality.measure(bits, mask, variance[1:], options)
+    with pytest.raises(ShapeError):
+        quality.measure(bits[:0], mask[:0], variance[:0], options)
     words = np.array([[1, 2], [4, 0]], "i4").byteswap()
     assert quality.swap_words(words) == 7
     assert words.tolist() == [[1, 2], [4, 0]]

@@ -73,6 +73,8 @@ def plan_of_matched(
 ) -> CoaddPlan:
     """Plan of a coadd of the matched warps there are, on the grid of that of the inputs.
 
+    It has no tables of inputs.
+
     Parameters
     ----------
     plan : CoaddPlan
@@ -100,6 +102,7 @@ def plan_of_matched(
             options=how,
             scalers=[one.scaler for _, one in there],
             wcs=plan.info.wcs,
+            tables=False,
             progress=progress,
         )
     except NoWorkError as error:

@@ -28,8 +28,12 @@ def coadd_info(
     inputs: Sequence[CoaddInput],
     options: AssembleOptions,
     wcs: WCS | None,
+    *,
+    tables: bool = True,
 ) -> ExposureInfo:
-    """Information of a coadd: WCS of the grid, band of the first input, unit, inputs, PSF.
+    """Information of a coadd: WCS of the grid, band of the first input, unit, PSF, and inputs.
+
+    The last are None without `tables`.
 
     Raises
     ------
@@ -48,7 +52,7 @@ def coadd_info(
         filter=None if first is None else FilterLabel(band=first.band),
         unit=unit,
         psf=psf,
-        inputs=coadd_inputs(used),
+        inputs=coadd_inputs(used) if tables else None,
         ap_corr_map=ap_corr_map_of(used),
         metadata={NO_PSF_CARD: reason} if reason else {},
     )

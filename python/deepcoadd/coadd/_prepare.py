@@ -94,6 +94,7 @@ def prepare(
     alternate_masks: Sequence[AlternateMask | None] | None = None,
     wcs: WCS | None = None,
     bad_bits: int = 0,
+    tables: bool = True,
     progress: Progress | None = None,
 ) -> CoaddPlan:
     """Choose the inputs that can be used, weigh them, and fix box and header of the coadd.
@@ -104,6 +105,8 @@ def prepare(
         As in `deepcoadd.coadd.assemble`.
     bad_bits : int
         Bits of the default mask dictionary that are bad beside ``options.bad_planes``.
+    tables : bool
+        Whether ``info.inputs`` of the plan is wanted.
 
     Returns
     -------
@@ -136,7 +139,7 @@ def prepare(
         bad_bits=bad_bits,
     )
     chooser.weigh(rules, given, progress)
-    return chooser.plan(rules, alternates)
+    return chooser.plan(rules, alternates, tables=tables)
 
 
 class _Chooser:
@@ -228,7 +231,9 @@ class _Chooser:
             raise OptionError(f"the inputs lie far apart, in {box}: say with `box` what to coadd")
         return box
 
-    def plan(self, rules: MaskRules, alternates: Sequence[AlternateMask | None]) -> CoaddPlan:
+    def plan(
+        self, rules: MaskRules, alternates: Sequence[AlternateMask | None], *, tables: bool
+    ) -> CoaddPlan:
         """The plan, when every input has been looked at."""
         if not self._records:
             reasons = "; ".join(f"{item.name}: {item.reason}" for item in self._skipped)
@@ -240,7 +245,7 @@ class _Chooser:
         records = tuple(self._records[index] for index in order)
         return CoaddPlan(
             box=box,
-            info=coadd_info(box, records, used, self.options, self.wcs),
+            info=coadd_info(box, records, used, self.options, self.wcs, tables=tables),
             inputs=used,
             records=records,
             skipped=tuple(sorted(self._skipped, key=lambda item: item.index)),

@@ -107,7 +107,9 @@ class _Work:
         sizes = [job.n_bytes_in_work for job in jobs if not job.one.in_memory]
         room = max_memory // max(sizes) if sizes else len(jobs)
         safe = all(job.one.thread_safe for job in jobs)
-        self.workers = max(1, min(n_workers(len(jobs)), room)) if safe else 1
+        # A look at some rows that are there is not worth a thread.
+        slow = sum(not (job.is_weighed and job.one.in_memory) for job in jobs)
+        self.workers = max(1, min(n_workers(slow), room)) if safe else 1
         # Two are in use where one input is read while another is judged.
         self._arenas: queue.SimpleQueue[Arena] = queue.SimpleQueue()
         if to_keep and room and not self._held:

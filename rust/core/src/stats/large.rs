@@ -432,9 +432,12 @@ pub(super) fn statistics(
     }
     // Samples of one value may be many: between its neighbours they are only counted.
     let tied = brackets.map(|(start, end)| start == end);
-    let widened = |(start, end): (f32, f32)| match start == end {
-        true => (start.next_down(), end.next_up()),
-        false => (start, end),
+    let widened = |(start, end): (f32, f32)| {
+        if start == end {
+            (start.next_down(), end.next_up())
+        } else {
+            (start, end)
+        }
     };
     let limits = Limits {
         bad_bits,

@@ -250,6 +250,19 @@ fn take_body<const WEIGHT: u8, const V: bool, const S: bool, const KEEP: bool>(
         }
         k += TOGETHER;
     }
+    // Two at a time, sums are fetched and put back half as often.
+    let (pairs, rest) = rest.as_chunks::<2>();
+    let (pair_weights, rest_weights) = rest_weights.as_chunks::<2>();
+    for b in 0..pairs.len() {
+        let (block, weights, place) = (&pairs[b], &pair_weights[b], (k, bad_bits));
+        let target = (&mut target, k + 2 == sources.len());
+        if k == 0 {
+            take_block::<WEIGHT, V, S, KEEP, true, 2>(block, weights, place, target);
+        } else {
+            take_block::<WEIGHT, V, S, KEEP, false, 2>(block, weights, place, target);
+        }
+        k += 2;
+    }
     for b in 0..rest.len() {
         let (block, weights, place) = ([rest[b]], [rest_weights[b]], (k, bad_bits));
         let target = (&mut target, k + 1 == sources.len());
