@@ -413,21 +413,18 @@ def _without_outliers(
 
     # Light of a large galaxy widens the scatter of a cell and is no source to leave out.
     sources = flagged([scene], [nowhere], _SOURCE, np.inf)[0]
-    sources |= _wings(scene, sources, nowhere, edges)
+    sources |= _wings(scene, sources, nowhere)
     masks = flagged(images, [mask | sources for mask in masks], _ARTIFACT, 1.2)
     return list(zip(images, masks, strict=True))
 
 
-def _wings(scene: Pixels, sources: Words, nowhere: Words, edges: list[int]) -> Words:
+def _wings(scene: Pixels, sources: Words, nowhere: Words) -> Words:
     """Marks where light of sources may be, the farther out the brighter they are."""
     free = sources == 0
-    light = np.zeros_like(scene)
-    for first, stop in itertools.pairwise(edges):
-        cut = np.s_[:, first:stop]
-        level = np.median(scene[cut][free[cut]]) if free[cut].any() else np.float32(0)
-        light[cut] = np.where(free[cut] | (nowhere[cut] != 0), 0, scene[cut] - level)
     if not free.any():
         return np.zeros_like(sources)
+    # The median of a cell has been subtracted from it before.
+    light = np.where(free | (nowhere != 0), np.float32(0), scene)
     reach = int(4 * _WING_WIDTH)
     taps = _convolve.gaussian_taps(_WING_WIDTH, 2 * reach + 1)
     spread = np.empty_like(scene)
