@@ -22,6 +22,8 @@ use std::f64::consts::FRAC_PI_2;
 const GROWTH: usize = 3;
 /// Pixels around the cell's outer edges, in sigma of the widest PSF.
 const RIM: f64 = 2.5;
+/// Pixels that faint light reaches beyond bright light of a source, in sigma of the PSF.
+const WING: f64 = 4.0;
 /// How much the peak of a star exceeds its neighbours at most.
 const PEAK: f32 = 1.5;
 /// A pixel takes part in the fit of the seeing if the template exceeds its noise by this factor,
@@ -265,14 +267,21 @@ impl Cell {
         self.low_sky(low).near_holes(bright, &self.epochs)
     }
 
-    /// Pixels where the smoothed sky is significant.
+    /// Pixels where the smoothed sky is significant, near those where it is bright: what is fainter
+    /// than light that stays does not differ by more than that. Where light of several visits
+    /// meets, the low rank lies above the sky by what its bias was taken for.
     fn core(&self, low: &[f32], stacked: &Stack) -> Result<Vec<bool>> {
         let smooth = gauss(low, self.shape, self.sigma, Outside::Nearest)?;
         let spread = (4.0 * std::f64::consts::PI).sqrt() * self.sigma;
         let limit = self.options.source / spread;
+        let best = self.epochs.iter().map(|e| e.weight).fold(0.0, f64::max);
+        let least = self.options.amplitude / best.sqrt();
+        let bright = |p: usize| f64::from(smooth[p]) > least;
+        let bright: Vec<bool> = (0..low.len()).map(bright).collect();
+        let near = dilate(&bright, self.shape, (WING * self.sigma + 0.5) as usize, true);
         let is_source = |p: usize| {
             let weight = stacked.weight[p];
-            weight > 0.0 && f64::from(smooth[p]) > limit / weight.sqrt()
+            near[p] && weight > 0.0 && f64::from(smooth[p]) > limit / weight.sqrt()
         };
         Ok((0..low.len()).map(is_source).collect())
     }
