@@ -61,6 +61,8 @@ pub(super) struct Visit<'a> {
     pub n_good: &'a [f32],
     /// PSF sigma [pixel].
     pub sigma: f64,
+    /// Factor of the least amplitudes.
+    pub worth: f64,
 }
 
 impl Visit<'_> {
@@ -150,6 +152,7 @@ impl Visit<'_> {
         let (ratio, tested) = (&residual.ratio[..], &residual.tested[..]);
         let (shape, nx, most) = (self.shape, self.shape.nx, options.winsor as f32);
         let blank = |p: usize| tested[p] > 0.0 && !self.sources.inside[p];
+        let noise = noise * self.worth as f32;
         let least = options.amplitude as f32 * noise;
 
         tested_mean((ratio, tested), shape, (self.sigma, most), mean, cover)?;
@@ -344,6 +347,7 @@ mod tests {
             lowest: [y, &zero],
             n_good: &three,
             sigma: 2.0,
+            worth: 1.0,
         };
         let mut memory = Memory {
             residual,

@@ -53,6 +53,15 @@ fn common_level(stacked: &Stack) -> f32 {
     (quantile(&mut values, 0.1) + TENTH * median(&mut noises)) as f32
 }
 
+/// Noise of the difference of a visit of this weight from the mean of the others; its own if there
+/// are none.
+fn noise_against_others(weight: f64, all: f64) -> f64 {
+    let others = all - weight;
+    let variance = 1.0 / weight;
+    let more = if others > 1e-9 * all { 1.0 / others } else { 0.0 };
+    (variance + more).sqrt()
+}
+
 /// What is the same for all visits: scene, sources, mean seeing difference, wings.
 type Common<'a> = (&'a Scene<'a>, &'a Sources, &'a [f32], &'a [Wing]);
 
@@ -140,12 +149,18 @@ impl Cell {
                 .map(|(p, y)| y - stacked.median(p))
                 .collect();
             let usable = |p: usize| good(epoch.state[p]) && stacked.n[p] > 1.5;
-            let most = most / epoch.weight.sqrt();
+            let most = most * noise_against_others(epoch.weight, weights);
             let sky = surface(&differences, usable, shape, mesh, most);
             for ((y, &state), sky) in epoch.y.iter_mut().zip(&epoch.state).zip(sky) {
                 *y -= if good(state) { sky + level } else { 0.0 };
             }
         });
+    }
+
+    /// Mean variance of a pixel of a visit.
+    fn usual_variance(&self) -> f64 {
+        let all: f64 = self.epochs.iter().map(|e| 1.0 / e.weight).sum();
+        all / self.epochs.len() as f64
     }
 
     /// Stack of all pixels; without the seeing differences of the last pass at its sources.
@@ -373,7 +388,7 @@ impl Cell {
         let odd = if first {
             Vec::new()
         } else {
-            odd_pixels(stacked, self.options.odd)
+            odd_pixels(stacked, (self.options.odd, self.usual_variance()))
         };
         let wings = self
             .low_sky(low)
@@ -420,7 +435,10 @@ impl Cell {
         };
         match odd {
             None => against_median(&pixels, stacked, &mut memory.residual),
-            Some(odd) => against_mean(&pixels, stacked, odd, &mut memory.residual),
+            Some(odd) => {
+                let odd = (&odd[..], self.usual_variance());
+                against_mean(&pixels, stacked, odd, &mut memory.residual);
+            }
         }
         let tolerance = self.tolerance(epoch, memory, (scene, sources, mean, wings));
         let visit = Visit {
@@ -432,6 +450,7 @@ impl Cell {
             lowest: [&stacked.lowest[0], &stacked.lowest[1]],
             n_good: &stacked.n_good,
             sigma: epoch.sigma,
+            worth: self.worth(epoch),
         };
         let found = visit.find(memory, &self.options);
         memory.y = y;
@@ -439,6 +458,19 @@ impl Cell {
             all.push(std::mem::take(memory));
         }
         found
+    }
+
+    /// How much brighter than in one of equal visits light must be, in units of the noise of this
+    /// one, to cost the coadd what leaving it out does: a visit of share p of all weights leaves
+    /// p / (1 - p) more variance behind, light of A noises in it adds p A^2.
+    fn worth(&self, epoch: &Epoch) -> f64 {
+        let all: f64 = self.epochs.iter().map(|e| e.weight).sum();
+        let (others, equal) = (all - epoch.weight, 1.0 - 1.0 / self.epochs.len() as f64);
+        if others > 0.0 {
+            (equal * all / others).sqrt()
+        } else {
+            1.0
+        }
     }
 
     /// Tolerance of one visit at the sources.

@@ -73,8 +73,13 @@ dispatch! {
 }
 
 /// Differences from the weighted mean of the other kept visits; at `odd` pixels, where the mean is
-/// not to be trusted, from their median.
-pub(super) fn against_mean(pixels: &Pixels, stack: &Stack, odd: &[u32], out: &mut Residual) {
+/// not to be trusted, from their median, whose noise is that of visits of the `usual` variance.
+pub(super) fn against_mean(
+    pixels: &Pixels,
+    stack: &Stack,
+    (odd, usual): (&[u32], f64),
+    out: &mut Residual,
+) {
     out.resize(pixels.y.len());
     from_mean(pixels, stack, out);
     for &p in odd {
@@ -87,6 +92,9 @@ pub(super) fn against_mean(pixels: &Pixels, stack: &Stack, odd: &[u32], out: &mu
             } else {
                 stack.median(p)
             };
+            let others = f64::from(stack.n[p]) - f64::from(u8::from(own));
+            let noise = ((f64::from(pixels.v[p]) + usual / others) as f32).sqrt();
+            out.noise[p] = out.noise[p].max(noise);
             out.value[p] = y - median;
             out.ratio[p] = out.value[p] / out.noise[p];
         }
@@ -112,14 +120,15 @@ pub(super) fn against_median(pixels: &Pixels, stack: &Stack, out: &mut Residual)
 }
 
 /// Pixels of more than two kept visits whose mean and median differ by more than `most` times the
-/// noise of the mean: an outlier that was missed would make outliers of all others.
-pub(super) fn odd_pixels(stack: &Stack, most: f64) -> Vec<u32> {
+/// noise of a plain mean of visits of the `usual` variance: an outlier that was missed would make
+/// outliers of all others.
+pub(super) fn odd_pixels(stack: &Stack, (most, usual): (f64, f64)) -> Vec<u32> {
     let is_odd = |&p: &u32| {
         let p = p as usize;
         let weight = stack.weight[p];
         stack.n[p] > 2.5 && {
             let apart = stack.sum[p] / weight - f64::from(stack.median(p));
-            apart.abs() > most / weight.sqrt()
+            apart.abs() > most * (usual / f64::from(stack.n[p])).sqrt()
         }
     };
     (0..stack.n.len() as u32).filter(is_odd).collect()
@@ -149,7 +158,7 @@ mod tests {
 
     fn mean_of(layer: &Layer, stack: &Stack, odd: &[u32]) -> Residual {
         let mut out = Residual::default();
-        against_mean(&pixels(layer), stack, odd, &mut out);
+        against_mean(&pixels(layer), stack, (odd, 1.0), &mut out);
         out
     }
 
@@ -201,8 +210,8 @@ mod tests {
     fn a_mean_far_from_the_median_is_odd() {
         let states = [[GOOD]; 3];
         let mean = stack(&layers(&states), Places::All(1), false);
-        // mean 6 / 2.25, median 3, noise of the mean 1 / 1.5
-        assert_eq!(odd_pixels(&mean, 0.4), [0]);
-        assert!(odd_pixels(&mean, 0.6).is_empty());
+        // mean 6 / 2.25, median 3, noise of a plain mean sqrt(2 / 3)
+        assert_eq!(odd_pixels(&mean, (0.4, 2.0)), [0]);
+        assert!(odd_pixels(&mean, (0.42, 2.0)).is_empty());
     }
 }

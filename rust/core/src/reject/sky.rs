@@ -9,9 +9,6 @@ const LEAST: f64 = 0.1;
 /// Cells that a plane needs, and rounds of its fit.
 const FEWEST: usize = 12;
 const ROUNDS: usize = 20;
-/// By how much a plane may rise from the middle to a corner, in units of what the offset may vary
-/// beyond it.
-const STEEPEST: f64 = 4.0;
 
 /// Edges of about equal parts of about `size` pixels.
 fn edges(length: usize, size: usize) -> Vec<usize> {
@@ -97,9 +94,7 @@ fn tilt(levels: &[f64], (cy, cx): (&[f64], &[f64]), most: f64) -> (f64, f64) {
         }
         plane = right;
     }
-    let rise = plane[1].abs() + plane[2].abs();
-    let share = (STEEPEST * most / rise.max(1e-300)).min(1.0);
-    (share * plane[1], share * plane[2])
+    (plane[1], plane[2])
 }
 
 /// Median of the 5 x 5 levels around each, held within `most` of the median of these.
