@@ -76,8 +76,6 @@ impl Low<'_> {
                 continue;
             }
             let light = second_brightest(p, epochs, &mut visits);
-            // The wings of the broader visits are the brighter ones.
-            visits.sort_unstable_by(|a, b| a.1.total_cmp(&b.1));
             let rank = visits.len().saturating_sub(2);
             let Some(&(_, sigma)) = visits.get(rank).filter(|_| light > SLOPED * self.noise) else {
                 continue;
