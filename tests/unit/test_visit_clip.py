@@ -204,7 +204,7 @@ def test_widths_of_the_psf(caplog: pytest.LogCaptureFixture) -> None:
     want = run(made)
     with caplog.at_level(logging.WARNING):
         assert clipped(run(bare)) == clipped(want)
-    assert "sigma = 2 pixels is assumed" in caplog.text
+    assert "or stars to tell: sigma = 2 pixels is assumed" in caplog.text
     caplog.clear()
     assert clipped(run(bare, sigma=2.0)) == clipped(want)
     assert clipped(run(bare, sigma=[2.0] * 4)) == clipped(want)
@@ -286,6 +286,40 @@ def test_a_slow_body_is_no_source() -> None:
     assert found[3][40, 48]
     light = [12 * np.exp(-((44 - 40 - 2.8 * k) ** 2) / 8.0) for k in range(4)]
     assert result.image.array[40, 44] < 0.6 * np.mean(light)
+
+
+def test_light_of_two_visits_of_four_is_no_source_where_it_meets() -> None:
+    """The lowest of the other two lies above what the lowest of four is taken for."""
+    made = visits(4)
+    made[0].image.array[25:60, 15:45] += 30.0
+    made[3].image.array[25:60, 25:60] += 5.0
+    found = [spans.as_array(BOX) for spans in clipped(run(made))]
+    for k in (0, 3):
+        assert found[k][27:58, 27:43].mean() > 0.95
+    for k in (1, 2):
+        assert found[k].mean() < 0.01
+
+
+def test_a_deep_visit_is_not_left_out_for_what_shallow_ones_scatter() -> None:
+    """Two of the others are much noisier, and tell next to nothing about it."""
+    made = visits(4)
+    for visit, noise in zip(made, (1.0, 6.0, 6.0, 1.4), strict=True):
+        visit.image.array[...] *= np.float32(noise)
+        visit.variance.array[...] = noise**2
+    found = clipped(run(made, weights=[1.0, 1 / 36, 1 / 36, 0.5]))
+    # 6.8e-6 of pure noise exceed 4.2 sigma: 0.05 pixels, and what they join.
+    assert [found[k].area < 5 for k in (0, 3)] == [True, True]
+
+
+def test_a_steep_sky_is_followed() -> None:
+    """Planes that rise by several times the noise, either way, are not light."""
+    made = with_square(4, 1)
+    x = np.linspace(-5, 5, SHAPE[1], dtype=np.float32)
+    for k, sign in ((0, 1), (1, -1), (2, 0.5)):
+        made[k].image.array[...] += np.float32(sign) * x
+    found = clipped(run(made, options=replace(OPTIONS, mesh=16)))
+    assert found[1].common_area(SpanSet.from_box(SQUARE)) > 130
+    assert sum(one.area for one in found) < 260
 
 
 def test_a_star_in_changing_seeing_is_left_alone() -> None:

@@ -58,8 +58,9 @@ def visit_clip(
     options : VisitClipOptions, optional
         How artifacts are found, and how the inputs are combined.
     sigma : float or sequence of float, optional
-        Width [pixel] of the PSF of all inputs, or of each; from their PSFs when left out, and 2
-        with a warning if none has one.
+        Width [pixel] of the PSF of all inputs, or of each; from their PSFs when left out. Of
+        an input without one it is measured on its stars, with a warning; without stars it is the
+        median of the others, or 2.
     scalers, bright_objects, wcs, progress
         As in `deepcoadd.coadd.assemble`.
 
@@ -92,9 +93,9 @@ def visit_clip(
     if isinstance(bright_objects, (str, Path)):
         bright_objects = read_bright_objects(bright_objects)
     Finisher(plan, bright_objects, whole=True)  # refuses now what would fail at the end
-    sigmas = psf_sigmas(plan, sigma)
-    _warn_of_few(len(plan.inputs))
     bad = plan.rules.bad | plan.rules.planes.bitmask("CLIPPED")
+    sigmas = psf_sigmas(plan, sigma, bad, options)
+    _warn_of_few(len(plan.inputs))
     found, decisions = find_in_visits(plan, sigmas, bad, options, progress)
     masks = [{"CLIPPED": spans} for spans in found]
     alternates = tuple(mask if mask["CLIPPED"] else None for mask in masks)

@@ -16,6 +16,7 @@ from deepcoadd.coadd._input import CoaddInput
 from deepcoadd.coadd._prepare import CoaddPlan, Progress
 from deepcoadd.coadd._tiles import prefetched
 from deepcoadd.coadd._visit_clip_options import VisitClipOptions
+from deepcoadd.coadd._visit_clip_seeing import measured_sigmas
 from deepcoadd.errors import DeepcoaddError, NoDataError, OptionError
 from deepcoadd.geometry import Box, Interval
 from deepcoadd.image import MaskedImage
@@ -109,7 +110,12 @@ def warn_of_memory(plan: CoaddPlan, options: VisitClipOptions) -> None:
         )
 
 
-def psf_sigmas(plan: CoaddPlan, sigma: float | Sequence[float] | None) -> list[float]:
+def psf_sigmas(
+    plan: CoaddPlan,
+    sigma: float | Sequence[float] | None,
+    bad_bits: int = 0,
+    options: VisitClipOptions | None = None,
+) -> list[float]:
     """Sigma of the PSF [pixel] of each input of a plan.
 
     Parameters
@@ -119,26 +125,35 @@ def psf_sigmas(plan: CoaddPlan, sigma: float | Sequence[float] | None) -> list[f
     sigma : float or sequence of float, optional
         Of all inputs, or of each that the plan was made from, skipped ones included; from the
         PSFs when left out.
+    bad_bits : int
+        Bits that make a pixel of an input bad.
+    options : VisitClipOptions, optional
+        Parts of the sky that stars are looked for in.
 
     Raises
     ------
     OptionError
         `sigma` is not above 0, is more than 100, or does not have one number for each input.
+    NoDataError
+        An input cannot be read any more.
 
     Notes
     -----
-    An input without a PSF gets the median of the others, with a warning; without any PSF all get
-    2 pixels.
+    The width of an input without a PSF is measured on its own stars; without enough stars it is
+    the median of the others, and 2 pixels if there are none. Warnings tell of each.
     """
     if sigma is not None:
         values = _given(sigma, len(plan.inputs) + len(plan.skipped))
         return [values[record.index] for record in plan.records]
     found = [_own_sigma(one) for one in plan.inputs]
+    if any(math.isnan(value) for value in found):
+        found = _measured(plan, found, bad_bits, VisitClipOptions() if options is None else options)
     known = [value for value in found if math.isfinite(value)]
     if not known:
         _log.warning(
-            "no input has a PSF that can be evaluated: sigma = %g pixels is assumed; give "
-            "sigma (--psf-sigma PIXELS) where stars are wider or narrower, lest their cores suffer",
+            "no input has a PSF that can be evaluated, or stars to tell: sigma = %g pixels is "
+            "assumed; give sigma (--psf-sigma PIXELS) where stars are wider or narrower, lest "
+            "their cores suffer",
             _USUAL,
         )
         return [_USUAL] * len(found)
@@ -147,12 +162,31 @@ def psf_sigmas(plan: CoaddPlan, sigma: float | Sequence[float] | None) -> list[f
         each = zip(plan.inputs, found, strict=True)
         names = [one.name for one, value in each if math.isnan(value)]
         _log.warning(
-            "no PSF that can be evaluated, sigma = %.3g pixels is assumed: %s",
+            "no PSF that can be evaluated, and too few stars, sigma = %.3g pixels is assumed: %s",
             usual,
             ", ".join(names),
         )
         found = [usual if math.isnan(value) else value for value in found]
     return found
+
+
+def _measured(
+    plan: CoaddPlan, found: Sequence[float], bad_bits: int, options: VisitClipOptions
+) -> list[float]:
+    """Widths with those that are not known (NaN) measured on stars, where there are any."""
+    parts = [outer for _, outer in cells(plan.box, options)]
+    measured = measured_sigmas(plan.inputs, bad_bits, parts)
+    out, told = [], []
+    for one, own, value in zip(plan.inputs, found, measured, strict=True):
+        out.append(value if math.isnan(own) else own)
+        if math.isnan(own) and math.isfinite(value):
+            told.append(f"{one.name} ({value:.3g})")
+    if told:
+        _log.warning(
+            "no PSF that can be evaluated, sigma [pixel] was measured on stars: %s",
+            ", ".join(told),
+        )
+    return out
 
 
 def _given(sigma: float | Sequence[float], n: int) -> list[float]:

@@ -58,7 +58,11 @@ fn common_level(stacked: &Stack) -> f32 {
 fn noise_against_others(weight: f64, all: f64) -> f64 {
     let others = all - weight;
     let variance = 1.0 / weight;
-    let more = if others > 1e-9 * all { 1.0 / others } else { 0.0 };
+    let more = if others > 1e-9 * all {
+        1.0 / others
+    } else {
+        0.0
+    };
     (variance + more).sqrt()
 }
 
@@ -293,7 +297,12 @@ impl Cell {
         let least = self.options.amplitude / best.sqrt();
         let bright = |p: usize| f64::from(smooth[p]) > least;
         let bright: Vec<bool> = (0..low.len()).map(bright).collect();
-        let near = dilate(&bright, self.shape, (WING * self.sigma + 0.5) as usize, true);
+        let near = dilate(
+            &bright,
+            self.shape,
+            (WING * self.sigma + 0.5) as usize,
+            true,
+        );
         let is_source = |p: usize| {
             let weight = stacked.weight[p];
             near[p] && weight > 0.0 && f64::from(smooth[p]) > limit / weight.sqrt()

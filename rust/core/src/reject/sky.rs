@@ -49,11 +49,13 @@ pub(super) fn surface(
     for (k, level) in levels.iter_mut().enumerate() {
         *level -= rise(k);
     }
-    let mut smooth = smoothed(&levels, gy, gx, most);
-    for (k, level) in smooth.iter_mut().enumerate() {
-        *level += rise(k);
+    let mut out = rendered(&smoothed(&levels, gy, gx, most), &ey, &ex, shape);
+    let along = |p: usize, length: usize| (2 * p + 1) as f64 / length as f64 - 1.0;
+    for (p, value) in out.iter_mut().enumerate() {
+        let (y, x) = (p / shape.nx, p % shape.nx);
+        *value += (tilt.0 * along(y, shape.ny) + tilt.1 * along(x, shape.nx)) as f32;
     }
-    rendered(&smooth, &ey, &ex, shape)
+    out
 }
 
 /// Middles of the parts, from -1 to 1.

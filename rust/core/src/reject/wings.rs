@@ -211,6 +211,23 @@ mod tests {
     }
 
     #[test]
+    fn a_hit_of_the_sharper_of_two_visits_makes_no_wing_of_it() {
+        let mut epochs = [1.6, 2.5].map(epoch);
+        let (hit, values) = (20 * 43 + 31, epochs[0].y.clone());
+        epochs[0].y[hit] += 5e5;
+        let n_good = vec![2.0; SHAPE.area()];
+        let low = Low {
+            shape: SHAPE,
+            values: &values,
+            n_good: &n_good,
+            noise: 1.0,
+        };
+        let near = vec![true; SHAPE.area()];
+        let wings = low.wings(&[hit as u32], (&near, &near), &epochs);
+        assert!(wings[0].tolerance(1.6) < 0.1 * 5e5, "{wings:?}");
+    }
+
+    #[test]
     fn a_star_without_a_hole_has_no_wings() {
         let epochs = [2.0, 2.0].map(epoch);
         let values: Vec<f32> = (0..SHAPE.area()).map(|p| star(p, 2.0) as f32).collect();
