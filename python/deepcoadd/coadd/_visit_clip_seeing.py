@@ -220,4 +220,4 @@ def _locus(widths: Floats) -> npt.NDArray[np.bool_]:
         return np.zeros(widths.shape, bool)
     count = np.searchsorted(known, _LOCUS * known, side="right") - np.arange(known.size)
     low = known[int(np.argmax(count))]
-    return (widths >= low) & (widths <= _LOCUS * low)
+    return np.asarray((widths >= low) & (widths <= _LOCUS * low))
