@@ -35,11 +35,11 @@ REFUSED: dict[str, Callable[[], object]] = {
     "min_pixels: got '2', must be a number": lambda: DetectionOptions(min_pixels=WRONG),
     "adjust_background: got '2'": lambda: DetectionOptions(adjust_background=WRONG),
     "threshold_value: got True": lambda: DetectionOptions(threshold_value=True),
-    "exclude_planes = '2': expected": lambda: DetectionOptions(exclude_planes=WRONG),
-    "stats_planes = 5: expected": lambda: DetectionOptions(stats_planes=5),  # type: ignore[arg-type]
-    "stats_planes = \\(5,\\): expected": lambda: DetectionOptions(stats_planes=(5,)),  # type: ignore[arg-type]
+    "exclude_planes: got '2', must be a seq": lambda: DetectionOptions(exclude_planes=WRONG),
+    "stats_planes: got 5, must be a seq": lambda: DetectionOptions(stats_planes=5),  # type: ignore[arg-type]
+    "stats_planes: got \\(5,\\), must": lambda: DetectionOptions(stats_planes=(5,)),  # type: ignore[arg-type]
     "background: got str, must be a Back": lambda: DetectionOptions(background=WRONG),
-    "mask_planes = '2': expected a sequence": lambda: ScaleVarianceOptions(mask_planes=WRONG),
+    "mask_planes: got '2', must be a sequence": lambda: ScaleVarianceOptions(mask_planes=WRONG),
     "limit: got '2'": lambda: ScaleVarianceOptions(limit=WRONG),
     "^background: got str": lambda: ScaleVarianceOptions(background=WRONG),
     "assemble: got str, must be an Ass": lambda: SafeClipOptions(assemble=WRONG),

@@ -162,7 +162,7 @@ def test_a_file_of_all_settings_reads_back(
         (["compare_warp.template.maps=date"], "compare_warp.template.maps: follows from maps"),
         (["method=safeclip", "compare_warp.leave_one_out=yes"], "method safeclip has no such"),
         (["compare_warp.leave_one_aut=yes"], "did you mean 'compare_warp.leave_one_out'"),
-        (["compare_warp.artifacts.max_num_epochs=-1"], "max_num_epochs = -1"),
+        (["compare_warp.artifacts.max_num_epochs=-1"], "max_num_epochs: got -1, must be"),
     ],
 )
 def test_wrong_settings_are_2_and_say_what_is_allowed(

@@ -150,7 +150,7 @@ def test_dumped_settings_read_back_identically(
         (["safe_clip.min_big_overlop=3"], ["did you mean 'safe_clip.min_big_overlap'"]),
         (["safe_clip.assemble.n_iter=3"], ["unknown setting 'safe_clip.assemble'"]),
         (["safe_clip.detection.polarity=3"], ["'safe_clip.detection.polarity'", "min_pixels"]),
-        (["safe_clip.min_clip_foot_overlap=2"], ["min_clip_foot_overlap = 2.0: expected 0 to 1"]),
+        (["safe_clip.min_clip_foot_overlap=2"], ["min_clip_foot_overlap: got 2.0, must be 0 to 1"]),
         (["safe_clip=3"], ["safe_clip = '3'", "a table with safe_clip.detection"]),
         (["min_big_overlap=3"], ["did you mean 'safe_clip.min_big_overlap'"]),
         (["psf_sigma=0"], ["psf_sigma = 0.0"]),

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from deepcoadd._checks import check_count
 from deepcoadd._core import background as _core
-from deepcoadd.background._checks import check_count
 from deepcoadd.background._planes import whole_rows
 from deepcoadd.errors import OptionError
 from deepcoadd.geometry import Box

@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from deepcoadd._checks import check_positive
 from deepcoadd._core import background as _core
-from deepcoadd.background._checks import check_positive
 from deepcoadd.errors import ShapeError
 
 __all__ = ["fill_cells", "smooth_cells"]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from deepcoadd._checks import check_choice, check_count
 from deepcoadd._core import background as _core
-from deepcoadd.background._checks import check_choice, check_count
 from deepcoadd.errors import OptionError
 from deepcoadd.geometry import Box, Interval
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from deepcoadd.background._checks import check_count
+from deepcoadd._checks import check_count
 from deepcoadd.background._match_accept import AcceptOptions, accept_match
 from deepcoadd.background._match_classic import match_to_reference
 from deepcoadd.background._match_global import GlobalFit, match_globally

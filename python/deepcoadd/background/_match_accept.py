@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from deepcoadd.background._checks import check_positive, check_share
+from deepcoadd._checks import check_positive, check_share
 from deepcoadd.background._match_result import MatchResult
 from deepcoadd.errors import OptionError
 

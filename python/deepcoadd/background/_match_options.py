@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deepcoadd.background._checks import (
+from deepcoadd._checks import (
     check_choice,
     check_count,
     check_least,
-    check_planes,
     check_positive,
     check_share,
+    names,
 )
 from deepcoadd.background._options import EDGES
 from deepcoadd.errors import OptionError
@@ -113,7 +113,7 @@ class ClassicMatchOptions:
             check_positive(name, getattr(self, name))
         for name in ("weight_coverage", "weight_variance", "weight_level"):
             check_share(name, getattr(self, name))
-        check_planes("bad_planes", self.bad_planes)
+        object.__setattr__(self, "bad_planes", names("bad_planes", self.bad_planes))
         if self.undersample_style == "INCREASE_NXNYSAMPLE" and not self.use_polynomial:
             raise OptionError(
                 "undersample_style: got INCREASE_NXNYSAMPLE, which needs use_polynomial; otherwise "
@@ -187,7 +187,7 @@ class GlobalMatchOptions:
         check_least("ridge", self.ridge, 0.0)
         check_share("min_fraction", self.min_fraction)
         check_positive("sigma_clip", self.sigma_clip)
-        check_planes("bad_planes", self.bad_planes)
+        object.__setattr__(self, "bad_planes", names("bad_planes", self.bad_planes))
         if (self.gauge == "reference") != (self.reference is not None):
             raise OptionError(
                 f"reference: got {self.reference!r} with gauge {self.gauge!r}; the gauge "
@@ -253,4 +253,4 @@ class TractMatchOptions:
         check_least("smooth", self.smooth, 0.0)
         for name in ("min_fraction", "weight_chi2", "weight_variance", "weight_coverage"):
             check_share(name, getattr(self, name))
-        check_planes("bad_planes", self.bad_planes)
+        object.__setattr__(self, "bad_planes", names("bad_planes", self.bad_planes))

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from deepcoadd._checks import check_finite
 from deepcoadd._core import background as _core
 from deepcoadd.background._approximate import Polynomial, fit_polynomial
 from deepcoadd.background._cells import fill_cells
-from deepcoadd.background._checks import check_finite
 from deepcoadd.background._curves import Curves
 from deepcoadd.background._grid import bin_centers
 from deepcoadd.background._options import BackgroundOptions

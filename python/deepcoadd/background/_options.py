@@ -6,12 +6,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from deepcoadd.background._checks import (
+from deepcoadd._checks import (
     check_choice,
     check_count,
     check_least,
-    check_planes,
     check_positive,
+    names,
 )
 from deepcoadd.background._grid import UNDERSAMPLE_STYLES, Grid, choose_grid
 
@@ -112,7 +112,7 @@ class BackgroundOptions:
             check_count(name, getattr(self, name), least)
         check_least("edge_reach", self.edge_reach, 0.0, finite=False)
         check_positive("sigma_clip", self.sigma_clip)
-        check_planes("ignored_planes", self.ignored_planes)
+        object.__setattr__(self, "ignored_planes", names("ignored_planes", self.ignored_planes))
 
     @property
     def orders(self) -> tuple[int, int]:

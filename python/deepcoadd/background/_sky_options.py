@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from deepcoadd.background._checks import (
+from deepcoadd._checks import (
     check_choice,
     check_count,
-    check_planes,
     check_positive,
+    names,
 )
 from deepcoadd.background._options import BackgroundOptions
 
@@ -94,7 +94,7 @@ class SkyOptions:
             check_count(name, getattr(self, name), least)
         for name in ("sigma_clip", "reject"):
             check_positive(name, getattr(self, name))
-        check_planes("ignored_planes", self.ignored_planes)
+        object.__setattr__(self, "ignored_planes", names("ignored_planes", self.ignored_planes))
 
 
 TASK_SKY = SkyOptions(

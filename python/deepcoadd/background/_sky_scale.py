@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from deepcoadd._checks import check_finite
 from deepcoadd._core import background as _core
-from deepcoadd.background._checks import check_finite
 from deepcoadd.background._model import BackgroundModel
 from deepcoadd.background._planes import with_whole_rows
 from deepcoadd.background._sky_means import curve_variances

@@ -11,15 +11,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from deepcoadd._core import background as _core
-from deepcoadd.background._cells import fill_cells, smooth_cells
-from deepcoadd.background._checks import (
+from deepcoadd._checks import (
     check_choice,
     check_count,
     check_least,
-    check_planes,
     check_positive,
+    names,
 )
+from deepcoadd._core import background as _core
+from deepcoadd.background._cells import fill_cells, smooth_cells
 from deepcoadd.background._grid import bin_centers
 from deepcoadd.background._model import BackgroundModel
 from deepcoadd.background._options import INTERPOLATIONS, BackgroundOptions
@@ -173,7 +173,7 @@ class SuperpixelOptions:
         check_choice("fill", self.fill, ("INPAINT", *INTERPOLATIONS))
         check_choice("algorithm", self.algorithm, INTERPOLATIONS)
         check_count("binning", self.binning, 1)
-        check_planes("ignored_planes", self.ignored_planes)
+        object.__setattr__(self, "ignored_planes", names("ignored_planes", self.ignored_planes))
 
     @property
     def scale(self) -> tuple[float, float]:

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deepcoadd._checks import check_choice, check_count, check_positive
 from deepcoadd._core import background as _core
 from deepcoadd.background._approximate import chebyshev_terms
-from deepcoadd.background._checks import check_choice, check_count, check_positive
 from deepcoadd.background._least_squares import normal_equations
 from deepcoadd.background._model import BackgroundModel
 from deepcoadd.background._superpixels import FrameTransform

@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
-from deepcoadd._checks import instance, names, number
-from deepcoadd.coadd._option_checks import check_fractions
+from deepcoadd._checks import check_least, check_share, instance, names
 from deepcoadd.coadd._options import AssembleOptions
 from deepcoadd.detection import DetectionOptions
 from deepcoadd.errors import OptionError
@@ -103,17 +101,15 @@ class ArtifactOptions:
             instance(name, getattr(self, name), DetectionOptions)
         if self.scale_variance is not None:
             instance("scale_variance", self.scale_variance, ScaleVarianceOptions)
-        check_fractions(
-            self,
+        for name in (
             "max_fraction_epochs_low",
             "max_fraction_epochs_high",
             "spatial_threshold",
             "prefilter_ratio",
-        )
+        ):
+            check_share(name, getattr(self, name))
         for name in ("max_num_epochs", "min_epochs_low"):
-            value = number(name, getattr(self, name))
-            if not (value >= 0 and math.isfinite(value)):
-                raise OptionError(f"{name} = {value}: expected at least 0")
+            check_least(name, getattr(self, name), 0)
 
 
 @dataclass(frozen=True)

@@ -3,21 +3,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from deepcoadd._checks import instance, number
+from deepcoadd._checks import instance
 from deepcoadd.coadd._options import AssembleOptions
 from deepcoadd.errors import OptionError
 
-__all__ = ["check_fractions", "check_mean"]
-
-
-def check_fractions(options: Any, *names: str) -> None:
-    """Refuse options that are not within 0 to 1; NaN is not."""
-    for name in names:
-        value = number(name, getattr(options, name))
-        if not 0 <= value <= 1:
-            raise OptionError(f"{name} = {value}: expected 0 to 1")
+__all__ = ["check_mean"]
 
 
 def check_mean(assemble: AssembleOptions) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import astropy.units as u
 
+from deepcoadd._checks import names
 from deepcoadd._core.warp import kernel_size
 from deepcoadd.errors import OptionError
 from deepcoadd.interpolate import InterpolateOptions
@@ -99,7 +100,7 @@ class AssembleOptions:
 
     def __post_init__(self) -> None:
         for name in ("bad_planes", "remove_planes", "maps"):
-            object.__setattr__(self, name, _names(name, getattr(self, name)))
+            object.__setattr__(self, name, names(name, getattr(self, name)))
         object.__setattr__(self, "propagation_thresholds", dict(self.propagation_thresholds))
         object.__setattr__(self, "subregion", tuple(self.subregion))
         stackable(self.statistic)
@@ -130,13 +131,6 @@ class AssembleOptions:
         for plane, threshold in self.propagation_thresholds.items():
             if not 0 <= threshold <= 1:
                 raise OptionError(f"propagation_thresholds: {plane} = {threshold}, expected 0 to 1")
-
-
-def _names(option: str, names: object) -> tuple[str, ...]:
-    """Tuple of names; a bare string would otherwise be taken letter by letter."""
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):  # type: ignore[attr-defined]
-        raise OptionError(f"{option} = {names!r}: expected a sequence of names")
-    return tuple(names)  # type: ignore[arg-type]
 
 
 def _check_unit(unit: str | None) -> None:

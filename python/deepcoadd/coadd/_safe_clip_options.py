@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from deepcoadd._checks import instance, number
-from deepcoadd.coadd._option_checks import check_fractions, check_mean
+from deepcoadd._checks import check_least, check_share, instance
+from deepcoadd.coadd._option_checks import check_mean
 from deepcoadd.coadd._options import AssembleOptions
 from deepcoadd.detection import DetectionOptions
 from deepcoadd.errors import OptionError
@@ -81,19 +81,18 @@ class SafeClipOptions:
 
     def __post_init__(self) -> None:
         check_mean(self.assemble)
-        check_fractions(
-            self,
+        for name in (
             "min_clip_foot_overlap",
             "min_clip_foot_overlap_single",
             "min_clip_foot_overlap_double",
             "max_clip_foot_overlap_double",
-        )
+        ):
+            check_share(name, getattr(self, name))
         for name in ("detection", "warp_detection"):
             instance(name, getattr(self, name), DetectionOptions)
         if self.scale_variance is not None:
             instance("scale_variance", self.scale_variance, ScaleVarianceOptions)
-        if not number("min_big_overlap", self.min_big_overlap) >= 0:
-            raise OptionError(f"min_big_overlap = {self.min_big_overlap}: expected at least 0")
+        check_least("min_big_overlap", self.min_big_overlap, 0, finite=False)
         allowed = get_args(DetectOnWarps)
         if self.detect_on_warps not in allowed:
             raise OptionError(
