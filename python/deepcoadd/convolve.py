@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from deepcoadd._buffers import on_large_pages
 from deepcoadd._core import convolve as _core
-from deepcoadd._pages import empty_on_pages
 from deepcoadd.errors import OptionError, ShapeError
 from deepcoadd.geometry import Box, Interval
 from deepcoadd.image import Image, MaskedImage
@@ -110,13 +110,13 @@ def convolve_separable(
     """
     rows = [_taps("taps_y", taps_y), _taps("taps_x", taps_x)]
     box = _inside(pixels.box, len(rows[0]), len(rows[1]))
-    image = Image(empty_on_pages(box.shape, np.float32), box)
+    image = Image(on_large_pages(box.shape, np.float32), box)
     if isinstance(pixels, Image):
         _core.separable((_rows(pixels.array), None, None), *rows, out=(image.array, None, None))
         return image
-    make = empty_on_pages if with_mask else np.zeros
+    make = on_large_pages if with_mask else np.zeros
     words = make(box.shape, np.int32)
-    variance = Image(empty_on_pages(box.shape, np.float32), box)
+    variance = Image(on_large_pages(box.shape, np.float32), box)
     _core.separable(
         (_rows(pixels.image.array), _rows(pixels.mask.array), _rows(pixels.variance.array)),
         *rows,
