@@ -50,7 +50,7 @@ Without --method it is visitclip, or comparewarp when PSF-matched versions of th
 given with --matched: all words after that option, up to the next option, are such files. They
 belong to the inputs by visit, whatever their order; an input without one is skipped. Where no
 input has a PSF, and no method was asked for, it is clipped, with a warning; visitclip, when asked
-for, then assumes 2 pixels.
+for, then measures the widths of stars.
 
 The output holds IMAGE, MASK, VARIANCE, NIMAGE (good inputs of each pixel), NCLIPPED (inputs that
 clipping left out), the maps asked for, and a table INPUTS; with visitclip, safeclip and comparewarp
