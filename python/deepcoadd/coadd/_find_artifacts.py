@@ -230,7 +230,8 @@ class _Scratch:
     @classmethod
     def of(cls, box: Box, *, planes: bool) -> _Scratch:
         """Planes of a box; those of a difference only where it is kept."""
-        counts = (Image(np.zeros(box.shape, np.uint32), box) for _ in range(2))
+        # Written at once: pages that are first read, then written, stop all threads for each.
+        counts = (Image(np.full(box.shape, 0, np.uint32), box) for _ in range(2))
         shape = box.shape if planes else (0, 0)
         return cls(np.empty(shape, np.float32), np.empty(shape, np.float32), *counts)
 
